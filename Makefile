@@ -17,6 +17,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("edgeshift is developed with Python 3.11, 3.12 or 3.13; try: make PYTHON=python3.11 $(MAKECMDGOALS)" if not (3, 11) <= sys.version_info < (3, 14) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[qnn]" 2> /dev/null || \
+		echo "onnxruntime-qnn could not be installed: tests that need the simulator of Qualcomm's NPU are skipped" >&2
 	touch $@
 
 demo: setup

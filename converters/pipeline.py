@@ -54,6 +54,8 @@ from edgeshift.video.fit import FrameSpec
 NON_LOCAL_ATTENTION = "layer*.*.nl.attention"
 #: Seed of the first drawn sound for int8, and number of drawn sounds.
 SOUND_SEED, SOUNDS = 1_000_000_000, 64
+#: Largest number of cameras that a graph takes in one call.
+MAX_BATCH = 64
 #: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
 PARITY_SEED = 1001
 
@@ -106,6 +108,7 @@ class Options:
         sounds: pictures of sounds for the int8 ranges of a network with a sound segment, or "drawn" for drawn sounds.
             None: drawn, but only for weights that were trained on drawn data, or not at all.
         htp: version of Qualcomm's NPU to compile for, such as "v75"; None: the default. Only for the target "qnn".
+        batch: number of cameras whose frames the graph takes in one call, 1 to ``MAX_BATCH``.
     """
 
     precision: Precision = "int8"
@@ -121,6 +124,7 @@ class Options:
     float_layers: tuple[str, ...] = ()
     sounds: Sequence[Picture] | Literal["drawn"] | None = None
     htp: str | None = None
+    batch: int = 1
 
     @property
     def fresh(self) -> bool:
@@ -180,6 +184,8 @@ def require_choices(target: Target, options: Options) -> None:
         raise ConversionError(f"{name} has no {options.precision}; it has {', '.join(choices.precisions)}")
     if options.clip is not None and (options.fresh_states or options.state != "io"):
         raise ConversionError("a clip has no states: leave out fresh_states and state")
+    if options.batch != 1:
+        _require_batch(target, options)
     if options.htp is not None and target.runtime != "qnn":
         raise ConversionError(f"{name} is not compiled for a version of Hexagon: leave out --htp and --soc")
     if options.state not in choices.states:
@@ -190,6 +196,19 @@ def require_choices(target: Target, options: Options) -> None:
         raise ConversionError(f"{options.device} does not read {target.suffix} files: leave out the device")
 
 
+def _require_batch(target: Target, options: Options) -> None:
+    """Raise a ConversionError if a graph for several cameras cannot be made with these options."""
+    if not target.batches:
+        able = ", ".join(name for name, other in TARGETS.items() if other.batches)
+        raise ConversionError(f"--batch is for the targets {able}, not for {target.name}: leave it out")
+    if not 1 <= options.batch <= MAX_BATCH:
+        raise ConversionError(f"--batch {options.batch} is not possible: give 1 to {MAX_BATCH}")
+    if options.clip is not None or options.fresh_states:
+        raise ConversionError(
+            "--batch is for graphs that take one frame of each camera: leave out clip and fresh_states"
+        )
+
+
 def default_path(
     source: Checkpoint,
     target: str,
@@ -197,13 +216,14 @@ def default_path(
     state: StateForm = "io",
     clip: ClipOptions | None = None,
     htp: str | None = None,
+    batch: int = 1,
 ) -> Path:
     """Return the default name of an artifact, such as ``tsm_mobilenet_v2_int8.tflite``.
 
     An artifact for Qualcomm's NPU also has its version in the name, such as ``tsm_mobilenet_v2_int8_v75.qnn.onnx``.
     """
     form = "" if state == "io" else f"_{state}"
-    mode = f"_clip{clip.frames}" if clip else ""
+    mode = f"_clip{clip.frames}" if clip else f"_batch{batch}" if batch > 1 else ""
     chip = f"_{htp or DEFAULT}" if find_target(target).runtime == "qnn" else ""
     return Path(f"{source.network.config.name}{mode}_{precision}{form}{chip}{find_target(target).suffix}")
 
@@ -342,25 +362,28 @@ def convert(
             f"{target} computes fp16 in float16, which cannot hold {prepared.step.growing[0]}, whose values grow as "
             "long as a stream runs: use --precision fp32"
         )
+    lowered_step, samples, shared = prepared.step, prepared.samples, prepared.shared
+    if options.batch > 1:
+        lowered_step, samples, shared = _batched(source, options.batch), _repeated(samples, options.batch), {}
     job = Job(
         target=record,
         source=source,
-        step=prepared.step,
+        step=lowered_step,
         precision=options.precision,
-        samples=prepared.samples,
+        samples=samples,
         float_boundary=options.float_boundary,
         stages=stages,
         state=options.state,
         backend=record.backend(options.backend),
         float_layers=(*options.float_layers, *_float_attention(source, record, options)),
         htp=options.htp,
-        shared=prepared.shared,
+        shared=shared,
     )
     lowered = converter_of(record).lower(job)
     settings = source.config.sound
     if settings is not None and not settings.cut and lowered.input.dtype in ("int8", "uint8"):
         raise _unscaled_sound(source, f"the {lowered.input.dtype} input of {target}", "--mode clip or another target")
-    described = source.describe(target, options.precision, prepared.step)
+    described = source.describe(target, options.precision, lowered_step)
     hop = (options.clip and options.clip.hop) or described.hop
     spec = msgspec.structs.replace(
         described,
@@ -390,6 +413,24 @@ def convert(
         for runtime in runtimes_of(record):
             mark_seen(Artifact(out, spec, lowered.body), runtime.name)
     return Converted(out, spec, artifact_size(out), dict(stages.seconds), lowered.unproven, before)
+
+
+def _batched(source: Checkpoint, batch: int) -> Exportable:
+    """Return the deployed step for several cameras.
+
+    Raises:
+        ConversionError: the network has a sound segment, or is of the user's own code.
+    """
+    config = source.network.config
+    if config.sound is not None or config.adopted:
+        what = "networks of your own code" if config.adopted else "networks with a sound segment"
+        raise ConversionError(f"--batch is not possible for {what}: leave it out")
+    return deploy(source.network, batch=batch)
+
+
+def _repeated(samples: Sequence[dict[str, Array]], batch: int) -> list[dict[str, Array]]:
+    """Return calibration samples for several cameras, which all see the same."""
+    return [{name: np.repeat(values, batch, 0) for name, values in sample.items()} for sample in samples]
 
 
 def _require_rules(artifact: Artifact, device: str) -> None:
@@ -456,10 +497,12 @@ def _check(
     target = find_target(artifact.spec.target)
     runtimes = runtimes_of(target)
     step = job.step
-    wanted, original = references(source, options.precision, target, step, frames=step.frames)
-    steps = comparisons(artifact.spec, len(frames)) * len(runtimes)
+    whole = step if step.batch == 1 else None
+    wanted, original = references(source, options.precision, target, whole, frames=step.frames)
+    steps = comparisons(artifact.spec, len(frames)) * len(runtimes) * artifact.spec.batch
     with stages.stage("verify", steps) as advance, one_thread():
-        models = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
+        opened = [importlib.import_module(runtime.module).open_artifact(artifact) for runtime in runtimes]
+        models = [camera for model in opened for camera in model.each_camera()]
         all_wanted = [wanted]
         if before is not None:
             all_wanted.append(open_onnx(msgspec.structs.replace(artifact, body=before)))

@@ -105,6 +105,7 @@ class Target(NamedTuple):
         timed: True if the time of a step on this machine is meaningful. False for executors that only check results.
         float_boundary: True if an int8 graph of this target has float inputs and outputs anyway.
         float_layers: True if single layers of an int8 graph can stay in float.
+        batches: True if a graph can take the frames of several cameras in one call.
         optional: True if ``convert --target all`` leaves the target out where its packages are not installed, or for
             a precision that it does not support.
         support: rows of the support table.
@@ -130,6 +131,7 @@ class Target(NamedTuple):
     float_boundary: bool = False
     float_layers: bool = False
     converter_extra: str = "convert"
+    batches: bool = False
     optional: bool = False
     support: tuple[Support, ...] = ()
 
@@ -365,6 +367,7 @@ for _target in (
         converter_packages=_ONNX,
         envelope="onnx_file",
         float_layers=True,
+        batches=True,
         not_verified="boards, other providers than CPU",
         support=(
             Support(_ALL, "Linux x86-64: ONNX Runtime, CPU", _IN_CI),
@@ -387,6 +390,7 @@ for _target in (
         not_verified="TensorRT: ONNX Runtime runs the artifact instead",
         timed=False,
         float_boundary=True,
+        batches=True,
         support=(Support(_ALL, "Jetson: TensorRT 8.6 and 10", f"{_NOT_HERE}; parity with ONNX Runtime, in CI"),),
     ),
     Target(

@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
             if spec.mode == "clip":
                 model.clip([black])
             else:
-                model.stream().step(black)
+                model.each_camera()[0].stream().step(black)
     except RuntimeStepError as error:
         print(printable(f"{path}: its graph cannot run: {one_line(error.__cause__ or error)}; convert the model again"))
         return REFUSED

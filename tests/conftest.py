@@ -57,7 +57,7 @@ def _group(item: pytest.Item) -> str:
     if item.name == FIRST_TEST:
         return TARGET_GROUPS[0]
     if folder in ("converters", "runtimes"):
-        path = item.nodeid.replace("tensorrt", "onnx").replace("/mil/", "/coreml/")
+        path = item.nodeid.replace("tensorrt", "onnx").replace("qnn", "onnx").replace("/mil/", "/coreml/")
         return next((target for target in TARGET_GROUPS if target in path), folder)
     return folder
 

@@ -8,6 +8,8 @@ binary are compared with those that ONNX Runtime computes on the CPU.
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from edgeshift.artifact.spec import GraphSpec
 from edgeshift.converters.job import Job, Lowered
+from edgeshift.converters.onnx.qnn_compiler import COMPILED, GRAPH, RELEASE
 from edgeshift.converters.onnx.quantize import Form
 from edgeshift.converters.onnx.target import lower_as
-from edgeshift.converters.tools import run_tool
 from edgeshift.errors import ConversionError
 from edgeshift.runtimes import qnn
 from edgeshift.runtimes.hexagon import DEFAULT, require_version
@@ -51,24 +53,20 @@ def compile_graph(body: bytes, version: str) -> tuple[bytes, str]:
     """
     import onnx
 
-    with tempfile.TemporaryDirectory() as folder, run_tool(f"QNN cannot compile the graph for Hexagon {version}"):
-        import onnxruntime
-        import onnxruntime_qnn
-
-        path = Path(folder) / "compiled.onnx"
-        processor, devices = qnn.find_devices(onnxruntime, onnxruntime_qnn)
-        entries = {
-            "ep.context_enable": "1",
-            "ep.context_file_path": str(path),
-            "ep.context_embed_mode": "1",
-            "session.disable_cpu_ep_fallback": "0",  # so that the compiled graph shows what is left to the CPU
-        }
-        options = qnn.provider_options(onnxruntime_qnn, devices, processor, version, entries)
-        onnxruntime.InferenceSession(body, options)
-        if not path.exists():
-            raise ConversionError(f"QNN compiles nothing of the graph for Hexagon {version}")
-        model = onnx.load(str(path))
-        release = str(onnxruntime_qnn.build_and_package_info.qnn_version)
+    failure = f"QNN cannot compile the graph for Hexagon {version}"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / GRAPH).write_bytes(body)
+        command = [sys.executable, "-m", "edgeshift.converters.onnx.qnn_compiler", name, version]
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)  # noqa: S603
+        if done.returncode:
+            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            reason = lines[-1][:300] if lines and done.returncode > 0 else f"it crashed with status {done.returncode}"
+            raise ConversionError(f"{failure}: {reason}")
+        if not (folder / COMPILED).exists():
+            raise ConversionError(f"{failure}: it can compile none of its operators")
+        model = onnx.load(str(folder / COMPILED))
+        release = (folder / RELEASE).read_text()
     require_whole(model, version)
     _drop_names(model)
     return model.SerializeToString(deterministic=True), release

@@ -247,9 +247,9 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         target: name of the target (``edgeshift.targets``).
         precision: precision of the weights and activations.
         model: the network.
-        input: tensor of the frame, or of the frames of a clip. If a clip's network has a sound segment, the picture of
+        input: tensor of the frame, of a frame of each of N cameras, or of the frames of a clip. If a clip's network has a sound segment, the picture of
             the sound comes after the frames.
-        output: tensor of the logits, [1, classes]. If a clip's network has a sound segment, [2, classes]: the mean over
+        output: tensor of the logits, [1, classes], or [N, classes] for N cameras. If a clip's network has a sound segment, [2, classes]: the mean over
             the frames, then the logits of the sound.
         states: tensors of the states.
         mode: "stream": the graph takes one frame and the states. "clip": it takes all frames of a clip and has no
@@ -292,7 +292,7 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         classes = self.output.shape[-1]
-        rows = 1 + self.sounds
+        rows = self.batch + self.sounds
         if self.output.shape != (rows, classes):
             what = "one row" if rows == 1 else f"{rows} rows"
             raise ValueError(f"the output has shape {self.output.shape}, which is not {what} of logits")
@@ -344,13 +344,23 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
             raise ValueError("a clip has no states, and a hop of at most its number of frames")
         if self.mode == "stream" and self.hop is not None:
             raise ValueError("a hop belongs to a clip, and this is a stream")
+        if self.batch > 1 and any(not state.shape or state.shape[0] != self.batch for state in self.states):
+            raise ValueError(f"a state does not have the {self.batch} rows of the input, one for each camera")
+        if self.batch > 1 and (self.state_form != "io" or self.model.sound is not None):
+            raise ValueError("several cameras in one call need states as inputs, and a network without sound")
         if self.input.channels == "first" and self.mode == "stream":
             raise ValueError("a frame must have its channels last")
 
     @property
+    def batch(self) -> int:
+        """Number of cameras whose frames the graph takes in one call: 1, or more with ``--batch``."""
+        rows = self.input.shape[0]
+        return rows if self.mode == "stream" and self.output.shape[:1] == (rows,) else 1
+
+    @property
     def frames(self) -> int:
-        """Number of frames that the graph takes in one call: 1, or the number of frames of a clip."""
-        return self.input.shape[0] - self.sounds
+        """Number of frames of a camera that the graph takes in one call: 1, or the number of frames of a clip."""
+        return 1 if self.batch > 1 else self.input.shape[0] - self.sounds
 
     @property
     def sounds(self) -> int:

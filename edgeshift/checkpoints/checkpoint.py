@@ -74,14 +74,14 @@ class Checkpoint:
 
         step = step or self.network.step()
         size, clip = self.config.size, step.frames > 1
-        shapes = self.network.state_shapes(size)
+        shapes = self.network.state_shapes(size, step.batch)
         return StreamSpec(
             **asdict(self.description),
             target=target,
             precision=precision,
             model=self.config,
             input=TensorSpec(name=input_name(step.frames), shape=(step.pictures, size, size, 3), dtype="float32"),
-            output=TensorSpec(name=LOGITS, shape=(1 + step.sounds, self.config.classes), dtype="float32"),
+            output=TensorSpec(name=LOGITS, shape=(step.batch + step.sounds, self.config.classes), dtype="float32"),
             states=tuple(
                 TensorSpec(
                     name=name, shape=channels_last(shapes[name]), dtype="float32", start=step.starts.get(name, 0.0)

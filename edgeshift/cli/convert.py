@@ -40,6 +40,9 @@ def run(
     backend: Annotated[
         str | None, option("Target", effect=_backend_effect, metavar="NAME", autocompletion=VALUES["backends"])
     ] = None,
+    batch: Annotated[
+        int | None, option("Target", effect=(_batch_effect, only_for("mode", "stream")), min=2, max=64)
+    ] = None,
     htp: Annotated[
         str | None,
         option("Target", effect=only_for("target", "qnn"), metavar="VERSION", autocompletion=VALUES["hexagons"]),
@@ -144,6 +147,8 @@ def run(
         precision: Number format of weights and activations.
         state: Where the states are kept between two frames: {states}.
         backend: Back end of a target that has several: {backends}. Default: the target's first.
+        batch: Number of cameras whose frames the graph takes in one call, for onnx and tensorrt. Each camera has its own
+            states. On a GPU this is faster than a call for each camera.
         htp: Version of Qualcomm's NPU that qnn compiles for: {hexagons}. Default: v75.
         soc: The chip in place of --htp, such as SM8650, as phones call it in their settings or in ro.soc.model.
         mode: stream: the graph takes one frame and the states. clip: it takes all frames of a clip at once, so that
@@ -243,6 +248,7 @@ def run(
         force=force,
         float_layers=tuple(float_layers or ()),
         htp=htp,
+        batch=batch or 1,
     )
     record = None if target == ALL else find_target(target)
     if record is None:
@@ -324,7 +330,9 @@ def run(
         options = dataclasses.replace(options, sounds="drawn")
     if record is None:
         return show_all(converters.convert_all(source, folder, options, bars), as_json=as_json)
-    path = out or converters.default_path(source, target, precision, options.state, options.clip, options.htp)
+    path = out or converters.default_path(
+        source, target, precision, options.state, options.clip, options.htp, options.batch
+    )
     result = converters.convert(source, target, path, options, bars)
     return show_one(result, as_json=as_json)
 
@@ -342,6 +350,14 @@ def _state_effect(options: Options) -> str | None:
         return "with --mode clip, which has no states: leave it out"
     single = options["target"] != ALL or options["state"] == "io"
     return None if single else f"with --target {ALL}, which uses io: leave it out, or give one target"
+
+
+def _batch_effect(options: Options) -> str | None:
+    target = TARGETS.get(options["target"])
+    if target is not None and target.batches:
+        return None
+    able = " or ".join(name for name, other in TARGETS.items() if other.batches)
+    return f"with --target {options['target']}, only with {able}: leave it out"
 
 
 def _backend_effect(options: Options) -> str | None:

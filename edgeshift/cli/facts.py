@@ -58,7 +58,8 @@ def state_fact(spec: StreamSpec) -> tuple[str, str]:
     """Return the number and size of the states, and where they are kept; for a clip, its frames and its hop."""
     if spec.mode == "clip":
         return "clip", f"{spec.frames} frames at once; on a camera, a new answer every {spec.hop} frames"
-    return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{STATE_FORMS[spec.state_form]}"
+    each = f", for {spec.batch} cameras in one call" if spec.batch > 1 else ""
+    return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{each}{STATE_FORMS[spec.state_form]}"
 
 
 def sound_facts(sound: SoundSettings | None) -> Facts:

@@ -89,17 +89,23 @@ def run(
     wanted = _accelerators(accelerator)
     golden = None if transcript is None else read_transcript(transcript)
     with bars.stage("load"):
-        model = load(file, runtime=runtime, threads=threads, isolate=True)
+        whole = load(file, runtime=runtime, threads=threads, isolate=True)
+        model = whole.each_camera()[0]
     with bars.stage("self-check"):
         check = self_check(model)
     if layers and model.spec.target != "tflite":
         raise EdgeshiftError(f"{file}: --layers reads .tflite artifacts: convert with --target tflite")
     differences = None if golden is None else _replay(model, golden, bars)
     source, reason = _original(model.spec, weights, network, bars)
-    parity = None if source is None else _compare(model, source, bars)
+    parities = [] if source is None else [_compare(camera, source, bars) for camera in whole.each_camera()]
+    parity = max(parities, key=lambda each: each.max_error, default=None)
     errors = _layer_errors(model.spec, file, source, reason, bars) if layers else None
     non_local = model.spec.model.non_local is not None
-    problems = failures(parity, model.spec.precision, non_local=non_local) if parity else []
+    problems = [
+        f"camera {index}: {problem}" if whole.spec.batch > 1 else problem
+        for index, each in enumerate(parities)
+        for problem in failures(each, model.spec.precision, non_local=non_local)
+    ]
     compared = not problems
     if parity is None:
         problems += [f"conversion: {problem}" for problem in model.spec.problems]

@@ -28,17 +28,20 @@ from edgeshift.models.sound import single_norms
 NOT_NEGATIVE = ("relu", "relu_", "sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_")
 
 
-def deploy(network: ShiftNetwork, *, fresh: bool = False) -> Step:
+def deploy(network: ShiftNetwork, *, fresh: bool = False, batch: int = 1) -> Step:
     """Return the step function of a folded copy of a network, ready to export. The network is not changed.
 
     Args:
         network: any shift model. The copy is in evaluation mode.
         fresh: let converters compute every next state anew; see ``Exportable``.
+        batch: number of cameras whose frames one call takes, each with its own states.
 
     Raises:
         ShiftError: the network needs future frames or whole clips.
     """
-    return _folded(network, 1).step(fresh=fresh).eval()
+    step = _folded(network, batch).step(fresh=fresh).eval()
+    step.batch = batch
+    return step
 
 
 def deploy_clip(network: ShiftNetwork, frames: int) -> ClipStep:

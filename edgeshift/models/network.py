@@ -232,6 +232,7 @@ class Exportable(nn.Module):
         network: the network, whose weights are shared.
         frames: number of frames that one call takes.
         sounds: number of pictures of sounds that one call takes after the frames.
+        batch: number of cameras whose frames one call takes.
         state_names: names of the states, in the order of the arguments and results; empty for a clip.
         starts: {name of a state: its value at the start of a stream}, for states that do not start with zeros.
         growing: names of states whose values grow as long as a stream runs, so that no int8 range can hold them.
@@ -242,6 +243,7 @@ class Exportable(nn.Module):
     network: ShiftNetwork
     frames: int
     sounds: int = 0
+    batch: int = 1
     state_names: tuple[str, ...]
     starts: Mapping[str, float]
     growing: tuple[str, ...]
@@ -253,12 +255,15 @@ class Exportable(nn.Module):
 
     @property
     def pictures(self) -> int:
-        """Number of pictures that one call takes: frames, and sounds after them."""
-        return self.frames + self.sounds
+        """Number of pictures that one call takes: frames of all cameras, and sounds after them."""
+        return self.frames * self.batch + self.sounds
 
-    def start(self, size: int | None = None, batch: int = 1) -> tuple[Tensor, ...]:
-        """Return the states at the start of a stream, usually zeros, in the order of ``state_names``."""
-        shapes = self.network.state_shapes(size, batch) if self.state_names else {}
+    def start(self, size: int | None = None, batch: int | None = None) -> tuple[Tensor, ...]:
+        """Return the states at the start of a stream, usually zeros, in the order of ``state_names``.
+
+        ``batch`` is the number of cameras; None: that of this function.
+        """
+        shapes = self.network.state_shapes(size, batch or self.batch) if self.state_names else {}
         return tuple(torch.full(shapes[name], self.starts.get(name, 0.0)) for name in self.state_names)
 
 

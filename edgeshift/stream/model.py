@@ -11,6 +11,7 @@ Each stream has its own states, so one model can serve several cameras.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -23,6 +24,9 @@ from edgeshift.stream.stream import Executor, Prediction, Stream
 from edgeshift.targets import Processor
 from edgeshift.video.fit import FrameSpec
 from edgeshift.video.segments import segment_middles
+
+if TYPE_CHECKING:
+    from edgeshift.stream.cameras import Cameras
 
 
 class Model:
@@ -68,6 +72,7 @@ class Model:
         """
         if self.spec.mode == "clip":
             return self._clip_stream()
+        self._require_one_camera()
         spec = self.spec if paced else msgspec.structs.replace(self.spec, frame_spacing=None)
         if spec.model.sound is None:
             return Stream(spec, self._executor())
@@ -80,8 +85,46 @@ class Model:
             )
         return SoundStream(spec, self._executor(), (self._hearing or self._executor)())
 
+    def cameras(self) -> Cameras:
+        """Return new streams of all cameras of an artifact that takes several cameras in one call (``--batch``).
+
+        Raises:
+            EdgeshiftError: the artifact takes one camera.
+        """
+        # Not at import, because most artifacts take one camera.
+        from edgeshift.stream.cameras import Cameras
+
+        if self.spec.batch == 1:
+            raise EdgeshiftError("this artifact takes one camera: use stream(), or convert the model with --batch")
+        return Cameras(self.spec, self._executor())
+
+    def camera(self, index: int) -> Model:
+        """Return one camera of an artifact for several cameras as a model of its own, for checks.
+
+        Each of its steps runs the whole graph. The other cameras see the negative of the frame.
+
+        Raises:
+            EdgeshiftError: there is no such camera. The first one is 0.
+        """
+        from edgeshift.stream.cameras import one_camera, view
+
+        executor = view(self.spec, self._executor, index)
+        return Model(one_camera(self.spec), self._runtime, executor, self.processor)
+
+    def each_camera(self) -> list[Model]:
+        """Return every camera as a model of its own; for an artifact for one camera, the model itself."""
+        return [self] if self.spec.batch == 1 else [self.camera(index) for index in range(self.spec.batch)]
+
+    def _require_one_camera(self) -> None:
+        if self.spec.batch > 1:
+            raise EdgeshiftError(
+                f"this artifact takes the frames of {self.spec.batch} cameras in one call: use Model.cameras(), or "
+                "convert the model without --batch"
+            )
+
     def frame_stream(self) -> Stream:
         """Return a new stream whose predictions are those of single frames, even if the network can hear."""
+        self._require_one_camera()
         return Stream(self.spec, self._executor())
 
     def clip(

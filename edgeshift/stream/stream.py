@@ -113,8 +113,8 @@ class Stream:
             self._load = partial(np.bitwise_xor, np.uint8(128), out=self._pixels)
         self._labels = spec.labels
         self._ran = False
-        self._dequantized = _dequantized(spec.output) if spec.output.dtype == "int8" else None
-        self._start = {state.name: np.full(state.shape, _stored(state), state.dtype) for state in spec.states}
+        self._dequantized = dequantized(spec.output) if spec.output.dtype == "int8" else None
+        self._start = {state.name: np.full(state.shape, stored_start(state), state.dtype) for state in spec.states}
         # Other states begin with the values in the file, as in an app, so that parity compares those.
         self._restart(self._start if spec.state_form == "io" else None)
 
@@ -295,12 +295,12 @@ class Stream:
         self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
 
 
-def _dequantized(tensor: TensorSpec) -> npt.NDArray[np.float32]:
+def dequantized(tensor: TensorSpec) -> npt.NDArray[np.float32]:
     """Return the real values of all 256 stored int8 values. The stored value is the index: that of -1 is the last."""
     stored = np.arange(256, dtype=np.uint8).view(np.int8)
     return (stored.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
-def _stored(state: TensorSpec) -> float:
+def stored_start(state: TensorSpec) -> float:
     """Return the start value of a state, as the graph stores it."""
     return round(state.start / state.scale) + state.zero_point if state.dtype == "int8" else state.start

@@ -53,7 +53,7 @@ def stone() -> Iterator[Target]:
 
 def test_help_lists_its_name_state_and_back_end(run):
     text = " ".join(run("convert", "--help").out.split())
-    assert "tflite, onnx, tensorrt, coreml, executorch, stone" in text
+    assert "tflite, onnx, tensorrt, coreml, executorch, qnn, stone" in text
     assert "engraved (stone)" in text and "granite (stone)" in text
     assert "chisel (Chisel)" in " ".join(run("verify", "--help").out.split())
 

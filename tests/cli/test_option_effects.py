@@ -29,6 +29,15 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("--target tflite --backend xnnpack", "with --target tflite, which has none to choose from"),
         ("--target all --backend xnnpack", "with --target all"),
     ],
+    ("convert", "batch"): [
+        ("--target tflite --batch 2", "with --target tflite, only with onnx or tensorrt"),
+        ("--target onnx --mode clip --batch 2", "with --mode clip, only with --mode stream"),
+    ],
+    ("convert", "htp"): [("--target onnx --htp v75", "with --target onnx, only with --target qnn")],
+    ("convert", "soc"): [
+        ("--target onnx --soc SM8650", "with --target onnx, only with --target qnn"),
+        ("--target qnn --htp v75 --soc SM8650", "with --htp: leave one of the two out"),
+    ],
     ("convert", "fresh_states"): [
         ("--target coreml --fresh-states --state native", "with --state native, only with --state io"),
         ("tsn_mobilenet_v2 --target tflite --fresh-states", "on tsn_mobilenet_v2, which has no states"),

@@ -1,7 +1,7 @@
 """Qualcomm's NPU, the Hexagon Tensor Processor (HTP): its versions, and the chips that have each of them.
 
-A graph that is compiled for one version is made for the chips with this version. The table of chips is from ExecuTorch 1.5
-(``backends/qualcomm/serialization/qc_schema.py``), which Qualcomm maintains. A test compares it with the installed
+A graph that is compiled for one version is made for the chips with this version. The table of chips is from ExecuTorch
+1.5 (``backends/qualcomm/serialization/qc_schema.py``), which Qualcomm maintains. A test compares it with the installed
 ExecuTorch.
 """
 

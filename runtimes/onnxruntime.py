@@ -118,20 +118,24 @@ class BoundExecutor:
         self._now = 0
 
     def run(self, frame: Array) -> Array:
+        """Run the input of one call, and update the states."""
         np.copyto(self._frame, frame)
         self._session.run_with_iobinding(self._bindings[self._now])
         self._now = 1 - self._now
         return self._logits
 
     def states(self) -> dict[str, Array]:
+        """Return copies of the states."""
         return {name: value.numpy().copy() for name, value in self._sets[self._now].items()}
 
     def set_states(self, states: dict[str, Array]) -> None:
+        """Replace the states."""
         for name, array in states.items():
             self._sets[self._now][name].update_inplace(np.ascontiguousarray(array))
 
 
 def shapes(tensors: Any) -> Tensors:
+    """Return {name: (shape, type)} of inputs or outputs of a session."""
     kinds = {"tensor(float)": "float32", "tensor(int8)": "int8"}
     # A shape may hold names instead of numbers. It then matches no description.
     return {t.name: (tuple(t.shape), kinds.get(t.type, t.type)) for t in tensors}

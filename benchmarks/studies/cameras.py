@@ -2,9 +2,9 @@
 
     python -m edgeshift.benchmarks.studies.cameras ONE.onnx SEVERAL.onnx [--provider cuda] [--rounds N] [--json]
 
-ONE is the artifact of a network for one camera, SEVERAL the artifact of the same network with ``--batch``. Both run in one
-process, in turns, with one thread. A turn is one frame of every camera: one call of SEVERAL, or N calls of ONE, with N
-streams.
+ONE is the artifact of a network for one camera, SEVERAL the artifact of the same network with ``--batch``. Both run in
+one process, in turns, with one thread. A turn is one frame of every camera: one call of SEVERAL, or N calls of ONE,
+with N streams.
 """
 
 from __future__ import annotations

@@ -247,10 +247,10 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
         target: name of the target (``edgeshift.targets``).
         precision: precision of the weights and activations.
         model: the network.
-        input: tensor of the frame, of a frame of each of N cameras, or of the frames of a clip. If a clip's network has a sound segment, the picture of
-            the sound comes after the frames.
-        output: tensor of the logits, [1, classes], or [N, classes] for N cameras. If a clip's network has a sound segment, [2, classes]: the mean over
-            the frames, then the logits of the sound.
+        input: tensor of the frame, of a frame of each of N cameras, or of the frames of a clip. If a clip's network has
+            a sound segment, the picture of the sound comes after the frames.
+        output: tensor of the logits, [1, classes], or [N, classes] for N cameras. If a clip's network has a sound
+            segment, [2, classes]: the mean over the frames, then the logits of the sound.
         states: tensors of the states.
         mode: "stream": the graph takes one frame and the states. "clip": it takes all frames of a clip and has no
             states.

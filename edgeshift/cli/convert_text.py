@@ -61,7 +61,7 @@ def show_one(result: Converted, *, as_json: bool) -> int:
 
 
 def _before_facts(result: Converted) -> Facts:
-    """Return the comparison of a compiled graph with the graph from before its compilation; nothing if there is none."""
+    """Return the comparison of a compiled graph with the graph before compilation; nothing if there is none."""
     parity = result.before
     if parity is None:
         return []

@@ -1,7 +1,7 @@
 """Artifacts that take the frames of several cameras in one call: ``Cameras`` runs them, ``view`` shows one camera.
 
-Every camera has its own states, in its own row of each state tensor. On a GPU, one call for N cameras takes much less time
-than N calls.
+Every camera has its own states, in its own row of each state tensor. On a GPU, one call for N cameras takes much less
+time than N calls.
 """
 
 from __future__ import annotations
@@ -95,15 +95,18 @@ class OneCamera:
         self._tensor = np.empty(spec.input.shape, spec.input.dtype)
 
     def run(self, frame: Array) -> Array:
+        """Run a frame of the camera, [1, H, W, 3]."""
         self._tensor[:] = 255 - frame if frame.dtype.kind == "f" else ~frame
         self._tensor[self._camera] = frame[0]
         return self._executor.run(self._tensor)[self._camera : self._camera + 1]
 
     def states(self) -> dict[str, Array]:
+        """Return copies of the camera's states."""
         states = self._executor.states()
         return {name: state[self._camera : self._camera + 1] for name, state in states.items()}
 
     def set_states(self, states: dict[str, Array]) -> None:
+        """Replace the camera's states."""
         stored = self._executor.states()
         for name, state in states.items():
             stored[name][self._camera] = state[0]

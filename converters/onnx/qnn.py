@@ -1,8 +1,8 @@
 """The target QNN: the int8 ONNX graph, compiled by Qualcomm's compiler for one version of its NPU.
 
 The compiler is ONNX Runtime's provider for QNN (``edgeshift.runtimes.qnn``). It turns the graph into one node,
-EPContext, that holds the binary. The graph from before the compilation is kept during the conversion, so that the answers of the
-binary are compared with those that ONNX Runtime computes on the CPU.
+EPContext, that holds the binary. The graph from before the compilation is kept during the conversion, so that the
+answers of the binary are compared with those that ONNX Runtime computes on the CPU.
 """
 
 from __future__ import annotations

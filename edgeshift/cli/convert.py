@@ -148,7 +148,7 @@ def run(
         state: Where the states are kept between two frames: {states}.
         backend: Back end of a target that has several: {backends}. Default: the target's first.
         batch: Number of cameras whose frames the graph takes in one call, for onnx and tensorrt. Each camera has its
-            own states. On a GPU this is faster than a call for each camera.
+            own states. It is meant for GPUs.
         htp: Version of Qualcomm's NPU that qnn compiles for: {hexagons}. Default: v75.
         soc: The chip in place of --htp, such as SM8650, as phones call it in their settings or in ro.soc.model.
         mode: stream: the graph takes one frame and the states. clip: it takes all frames of a clip at once, so that

@@ -206,7 +206,7 @@ def _training(out: Path, device: str, size: int, steps: int) -> dict[str, Any]:
 
 def show(parts: list[Part]) -> None:
     """Print the results as a table."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for part in parts:
         if part.problem is not None:
             rows.append((part.name, "-", "-", "-", f"no result: {part.problem}"))

@@ -1,7 +1,7 @@
 """Artifacts that take the frames of several cameras in one call: ``Cameras`` runs them, ``view`` shows one camera.
 
-Every camera has its own states, in its own row of each state tensor. On a GPU, one call for N cameras takes much less
-time than N calls.
+Every camera has its own states, in its own row of each state tensor. This is meant for GPUs, which one small
+network does not keep busy.
 """
 
 from __future__ import annotations

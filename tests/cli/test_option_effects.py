@@ -123,7 +123,10 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("--target tflite --without-sound", "on these weights, which have no sound segment: leave it out"),
         ("--target tflite --network n.py:make --weights a.pth --without-sound", "with --network"),
         ("--target tflite --weights online.pth --without-sound --sounds drawn", "with --sounds"),
-        ("--target tflite --weights online.pth --without-sound", "which have no sound segment: leave it out"),
+        (
+            "--target tflite --weights online.pth --without-sound",
+            "on these weights, which have no sound segment: leave it out",
+        ),
     ],
     ("convert", "sounds"): [
         ("--target tflite --precision fp32 --sounds drawn", "with --precision fp32, only with --precision int8"),

@@ -1,6 +1,6 @@
 """QNN, Qualcomm's runtime for its NPU, as a provider of ONNX Runtime (the package onnxruntime-qnn).
 
-On Linux x86-64 the package simulates the NPU: it computes the same integers, about a thousand times slower. On a device
+On Linux x86-64 the package simulates the NPU: it takes a quarter to half a second for a frame. On a device
 with the NPU, the same file runs on the NPU. Only the simulator is verified here.
 
 An artifact is compiled for one version of the NPU. Its graph is one node, which holds the compiled binary. The provider
@@ -121,7 +121,7 @@ def provider_options(
 ) -> Any:
     """Return the options of a session that runs on QNN, and nowhere else unless ``entries`` say otherwise.
 
-    Without a version, the simulator computes a little differently from every NPU, so the version is always set. An NPU
+    Without a version, the answers of the simulator are a little worse, so the version is always set. An NPU
     knows its own version.
 
     Args:

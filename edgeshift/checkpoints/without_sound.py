@@ -1,7 +1,7 @@
 """A checkpoint whose network keeps its frames and loses its sound segment.
 
-Labels such as ``left`` and ``left+clap`` differ in the sound only. From the logits
-of frames alone, the choice between them would mean nothing. So the logits q of a quiet room, if the checkpoint has them, become a part of the last layer:
+Labels such as ``left`` and ``left+clap`` differ in the sound only. From the logits of frames alone, the choice between
+them would mean nothing. So the logits q of a quiet room, if the checkpoint has them, become a part of the last layer:
 
     v' = (T v + w q) / (T + w)        v: logits of a frame; T, w: frames and weight of the sound segment
 

@@ -53,6 +53,8 @@ def run(
     no gesture, or with a label that the model does not have, count as pauses. An event is correct between the first
     frame of its clip and two seconds after the last one.
 
+    Networks with a sound segment are refused, because the model gets frames only.
+
     By default, the smaller of precision and recall is made as large as possible.
 
     Args:
@@ -101,6 +103,12 @@ def run(
         bars = ProgressBars()
         with bars.stage("load"):
             candidate = open_candidate(file)
+        if candidate.hears:
+            raise EdgeshiftError(
+                f"{file} has a sound segment, and this command gives a network no sounds: if it was trained on drawn "
+                "gestures and sounds, tune the rule of its checkpoint with python -m edgeshift.training.tune_rule; "
+                "otherwise write the rule file yourself, and give it to edgeshift convert with --rule"
+            )
         spec = candidate.model.spec
         spacing = frame_spacing(spec, file) * (spec.hop or 1)  # between two answers
         before = candidate.rule if none is None else msgspec.structs.replace(candidate.rule, none=none)

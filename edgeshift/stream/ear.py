@@ -6,6 +6,7 @@ seconds again, because a network takes the edge of a gap for a sound.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,8 @@ LATE = 0.5
 SILENT = 0.05
 #: Values from which a sample counts as clipped, and the share of clipped samples from which a sound is not used.
 CLIPPED, CLIPPED_SHARE = 0.999, 0.02
+#: Most pieces that are remembered. They bound the memory if an app gives every sample alone, or all with one timestamp.
+MOST_PIECES = 1 << 16
 
 
 class Ear:
@@ -56,7 +59,8 @@ class Ear:
         self._stream: PictureStream | None = None
         self.end: float | None = None
         self._last, self._run = 0.0, 0  # the newest value, and how many samples it has lasted
-        self._loud: list[tuple[float, int, int]] = []  # end of a piece, number of its samples, number of clipped ones
+        # End of a piece, number of its samples, number of clipped ones.
+        self._loud: deque[tuple[float, int, int]] = deque(maxlen=MOST_PIECES)
 
     def hear(self, samples: npt.ArrayLike, timestamp: float, rate: int) -> None:
         """Take the next samples.
@@ -88,7 +92,7 @@ class Ear:
         self._stream.feed(sound)
         self._loud.append((self.end, len(sound), int((np.abs(sound) >= CLIPPED).sum())))
         while self._loud[0][0] < self.end - self._settings.seconds:
-            del self._loud[0]
+            self._loud.popleft()
 
     def hearing(self, timestamp: float | None = None) -> Hearing:
         """Return whether there is a sound for a frame, or why there is none.

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.artifact.spec import StreamSpec
-from edgeshift.errors import EdgeshiftError, VideoError
+from edgeshift.errors import EdgeshiftError, SoundError, VideoError
 from edgeshift.stream.clip_stream import ClipStream
 from edgeshift.stream.stream import Executor, Prediction, Stream
 from edgeshift.targets import Processor
@@ -154,11 +154,9 @@ class Model:
         if self._whole_clips is None:
             self._whole_clips = self._clip_stream()
         chosen = [frames[index] for index in segment_middles(len(frames), self.spec.frames)]
-        return self._whole_clips.answer(chosen) if sound is None else self._clip_with_sound(chosen, *sound)
+        return self._whole_clips.answer(chosen) if sound is None else self._clip_with_sound(chosen, sound)
 
-    def _clip_with_sound(
-        self, frames: Sequence[npt.NDArray[np.uint8]], samples: npt.ArrayLike, rate: int
-    ) -> Prediction:
+    def _clip_with_sound(self, frames: Sequence[npt.NDArray[np.uint8]], sound: tuple[npt.ArrayLike, int]) -> Prediction:
         # Not at import, because most networks have no sound segment.
         from edgeshift.sound import picture_of
         from edgeshift.stream.sound_clip_stream import SoundClipStream
@@ -166,6 +164,10 @@ class Model:
         settings = self.spec.model.sound
         if settings is None or not isinstance(self._whole_clips, SoundClipStream):
             raise EdgeshiftError(f"this {self.spec.model.name} takes frames only: it has no sound segment")
+        try:
+            samples, rate = sound
+        except (TypeError, ValueError) as error:
+            raise SoundError("the sound of a clip is a pair: (samples, samples per second)") from error
         return self._whole_clips.answer(frames, picture_of(samples, rate, settings, self.spec.frame.width))
 
     def _clip_stream(self) -> ClipStream:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeshift.artifact.spec import StreamSpec
+from edgeshift.errors import SoundError
 from edgeshift.sound.picture import Picture
 from edgeshift.stream.clip_stream import ClipStream
 from edgeshift.stream.listening import Listening
@@ -41,19 +42,31 @@ class SoundClipStream(Listening, ClipStream):
         Args:
             frames: uint8 [H, W, 3] RGB each, of any size.
             picture: picture of a sound, [H, W, 3] (``edgeshift.sound.picture_of``); None: the answer contains no sound.
+
+        Raises:
+            SoundError: the picture has another shape.
         """
+        self._require_picture(picture)
+        before = self.picture, self._heard
         self.picture, self._heard = picture, None if picture is None else "heard"
-        return super().answer(frames)
+        try:
+            return super().answer(frames)
+        except Exception:
+            self.picture, self._heard = before
+            raise
 
     def answer_to(self, picture: Picture) -> Prediction:
         """Return the prediction for a sound alone; see ``Listening.answer_to``."""
-        kept = self.picture, self._heard, self.frame_logits
+        self._require_picture(picture)
+        before = self.picture, self._heard, self.frame_logits
         self.picture, self._heard = picture, "heard"
         start = perf_counter()
-        self._fill([np.broadcast_to(self._black, self._ring.shape)])
-        prediction = self._predict(self._clip, start)
+        try:
+            self._fill([np.broadcast_to(self._black, self._ring.shape)])
+            prediction = self._predict(self._clip, start)
+        finally:
+            self.picture, self._heard, self.frame_logits = before
         logits, index = self._sound_logits, int(self._sound_logits.argmax())
-        self.picture, self._heard, self.frame_logits = kept
         return msgspec.structs.replace(prediction, label=self._labels[index], index=index, logits=logits)
 
     def reset(self) -> None:
@@ -69,6 +82,14 @@ class SoundClipStream(Listening, ClipStream):
     def _listen(self, timestamp: float | None) -> None:
         self._heard = self._ear.hearing(timestamp)
         self.picture = self._ear.picture() if self._heard == "heard" else None
+
+    def _require_picture(self, picture: Picture | None) -> None:
+        shape = self._black.shape[1:]
+        if picture is not None and picture.shape != shape:
+            raise SoundError(
+                f"the picture of the sound has the shape {list(picture.shape)}, but this stream takes {list(shape)}: "
+                "make it with edgeshift.sound.picture_of"
+            )
 
     def _fill(self, parts: Sequence[npt.NDArray[Any]]) -> None:
         super()._fill([*parts, self._black if self.picture is None else self.picture[None]])

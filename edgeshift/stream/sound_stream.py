@@ -81,17 +81,21 @@ class SoundStream(Listening, Stream):
         self.frame_logits = np.zeros(len(self._labels), np.float32)
 
     def _step(self, frame: Any, fitted: Fitted | None, timestamp: float | None) -> Prediction:
-        prediction = super()._step(frame, fitted, timestamp)
-        if not prediction.fresh:
-            return prediction
+        if self._last is not None and not self._due(timestamp)[0]:
+            return super()._step(frame, fitted, timestamp)
         start = perf_counter()
-        pre, infer = self._listen(timestamp)
+        pre, infer = self._listen(
+            timestamp
+        )  # first: if it fails, the frame has changed no state and can be given again
+        listened = perf_counter() - start
+        prediction = super()._step(frame, fitted, timestamp)
+        start = perf_counter()
         self.frame_logits = prediction.logits
         self._answers.append(prediction.logits)
         logits = self._fused(np.add.reduce(list(self._answers)), len(self._answers), self._sound)
         index = int(logits.argmax())
         times = prediction.timings
-        post = perf_counter() - start - pre - infer
+        post = perf_counter() - start + listened - pre - infer
         timings = Timings(times.pre + pre, times.infer + infer, times.post + post)
         self._last = Prediction(self._labels[index], index, logits, timings, heard=self._heard)
         return self._last

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from doubles import SIZE, LeakyExecutor, model, stream_spec
@@ -16,6 +17,7 @@ from edgeshift.artifact.description import WeightsSpec
 from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.benchmarks.accuracy.recorded import join_clips
 from edgeshift.events.rule_file import read_rule
+from edgeshift.sound import SoundSettings
 from edgeshift.video.clips import write_video
 from edgeshift.video.dataset import LabelledClip
 from edgeshift.weights import all_shipped
@@ -194,3 +196,13 @@ def test_successive_clips_have_different_labels():
     pairs = [pair for part in streams for pair in pairwise(part)]
     assert sum(a.label == b.label for a, b in pairs) <= 2
     assert join_clips(clips) == streams
+
+
+def test_a_network_that_hears_is_refused(run):
+    """The data have no sounds, so that the rule would be chosen for a quiet room."""
+    spec = stream_spec(frame_spacing=0.2)
+    network = msgspec.structs.replace(spec.model, table="tsam", sound=SoundSettings(seconds=1.0, frames=4))
+    write_artifact(Path("hears.tflite"), b"a graph", msgspec.structs.replace(spec, model=network))
+    status, _, err = run("rule", "hears.tflite", "--data", "clips", "--out", "rule.json")
+    assert status == 2 and err.count("\n") == 1 and not Path("rule.json").exists()
+    assert "hears.tflite has a sound segment" in err and "edgeshift.training.tune_rule" in err and "--rule" in err

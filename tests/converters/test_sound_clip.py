@@ -157,8 +157,12 @@ def test_a_network_without_a_sound_segment_takes_no_sound(source, frames, sound)
     silent = without_sound(source)
     assert silent.notes == silent.description.notes == (NOTE,)
     model, hearing = reference(silent, frames=FRAMES), reference(source, frames=FRAMES).stream()
-    hearing.answer(frames[:FRAMES])
-    np.testing.assert_array_equal(model.clip(frames[:FRAMES]).logits, hearing.frame_logits)
+    in_quiet_room = hearing.answer(frames[:FRAMES]).logits
+    assert np.abs(in_quiet_room - hearing.frame_logits).max() > 0.1
+    np.testing.assert_allclose(model.clip(frames[:FRAMES]).logits, in_quiet_room, atol=1e-4)
+    unknown = Checkpoint(source.network, msgspec.structs.replace(source.description, quiet=None), "edgeshift")
+    alone = reference(without_sound(unknown), frames=FRAMES).clip(frames[:FRAMES])
+    np.testing.assert_allclose(alone.logits, hearing.frame_logits, atol=1e-4)
     assert type(model.stream()) is ClipStream
     with pytest.raises(EdgeshiftError, match="takes frames only: it has no sound segment"):
         model.clip(frames, (sound, RATE))
@@ -177,3 +181,58 @@ def test_int8_of_unscaled_sounds_is_refused(source):
     network = initial_network(config, torch.zeros(1, 2, 3, SIZE, SIZE))
     with pytest.raises(ConversionError, match=r"int8 cannot hold .* use --precision fp16, or --without-sound"):
         prepare(Checkpoint(network, source.description, "edgeshift"), Options(clip=ClipOptions(FRAMES)))
+
+
+def test_odd_sounds_are_one_clear_line(source, frames, sound):
+    model = reference(source, frames=FRAMES)
+    for odd in (sound, (sound,), 5):
+        with pytest.raises(SoundError, match="is a pair"):
+            model.clip(frames, odd)
+    with pytest.raises(SoundError, match="one channel"):
+        model.clip(frames, (np.stack((sound, sound)), RATE))
+    with pytest.raises(SoundError, match="not finite"):
+        model.clip(frames, (np.where(sound > 0.1, np.nan, sound), RATE))
+    for rate in (0, -RATE, 8_000):
+        with pytest.raises(SoundError, match="samples per second cannot be used"):
+            model.clip(frames, (sound, rate))
+    for shape in ((1, 1, 3), (SIZE, SIZE), (2, SIZE, SIZE, 3)):  # the first one would be spread over the whole picture
+        with pytest.raises(SoundError, match="has the shape"):
+            model.stream().answer(frames[:FRAMES], np.zeros(shape, np.uint8))
+
+
+def test_a_failed_answer_leaves_the_sound_of_the_newest_prediction(source, frames, sound, monkeypatch):
+    stream = reference(source, frames=FRAMES).stream()
+    picture, other = (drawn_picture(seed, SETTINGS, SIZE) for seed in (5, 6))
+    expected = stream.answer(frames[:FRAMES], picture)
+
+    def fail(_clip: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream._executor, "run", fail)
+        for call in (lambda: stream.answer(frames[:FRAMES], other), lambda: stream.answer_to(other)):
+            with pytest.raises(EdgeshiftError, match="no memory"):
+                call()
+            assert stream.picture is picture
+    with pytest.raises(EdgeshiftError, match="clips of 4 frames"):
+        stream.answer(frames[:2], other)
+    assert stream.picture is picture
+    np.testing.assert_array_equal(stream.answer(frames[:FRAMES], picture).logits, expected.logits)
+
+
+def test_a_state_brings_back_the_frames_in_any_order_of_calls(source, frames, sound):
+    model = reference(source, frames=FRAMES)
+    stream, other = model.stream(), model.stream()
+    for index in range(FRAMES):
+        expected = stream.step(frames[index], 0.25 * index)
+    kept = stream.state
+    stream.hear(sound, 0.0, RATE)
+    stream.deafen()
+    stream.reset()
+    assert stream.step(frames[0], 0.0) is None
+    for again in (stream, other):
+        again.state = kept
+        again.deafen()
+        answers = [again.step(frame, 1 + 0.25 * index) for index, frame in enumerate(frames[:FRAMES])]
+        assert answers[-1].heard == "deaf" and again.picture is None
+        np.testing.assert_array_equal(answers[-1].logits, expected.logits)

@@ -7,7 +7,7 @@ import pytest
 
 from edgeshift.errors import EdgeshiftError, SoundError
 from edgeshift.sound import SoundSettings, picture_of
-from edgeshift.stream.ear import LATE, Ear
+from edgeshift.stream.ear import LATE, MOST_PIECES, Ear
 
 RATE, SIZE = 16_000, 64
 SETTINGS = SoundSettings(seconds=1.0, frames=4, bands=32)
@@ -137,3 +137,17 @@ def test_bad_samples_are_refused_and_change_nothing(ear, samples, timestamp, rat
     with pytest.raises(EdgeshiftError, match=message):
         ear.hear(samples, timestamp, rate)
     assert ear.hearing(end) == "heard"
+
+
+def test_pieces_with_one_timestamp_do_not_fill_the_memory(ear, monkeypatch):
+    """Their end stays the same, so none of them becomes too old."""
+    assert MOST_PIECES == 65_536  # as in runtimes/native/src/ear.cpp
+    monkeypatch.setattr("edgeshift.stream.ear.MOST_PIECES", 100)
+    ear.deafen()
+    sound = noise(2.0)
+    for start in range(0, len(sound), 160):
+        ear.hear(sound[start : start + 160], 5.0, RATE)
+    assert len(ear._loud) == 100 and ear.hearing(5.0) == "heard"
+    for _ in range(100):  # the newest pieces alone decide whether the sound is clipped
+        ear.hear(np.sign(noise(0.01)), 5.0, RATE)
+    assert len(ear._loud) == 100 and ear.hearing(5.0) == "clipped"

@@ -229,3 +229,23 @@ def test_a_checkpoint_keeps_the_sound_segment_and_the_quiet_room(norms, source, 
         torch.equal(a, b)
         for a, b in zip(network.state_dict().values(), again.network.state_dict().values(), strict=True)
     )
+
+
+def test_after_a_failed_sound_the_frame_can_be_given_again(model, frames, sound, monkeypatch):
+    stream, expected = model.stream(), model.stream()
+    for each in (stream, expected):
+        each.step(frames[0], 2.0)
+        each.hear(sound, 2.1 - len(sound) / RATE, RATE)
+
+    def fail(_frame: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream._sounds._executor, "run", fail)
+        with pytest.raises(EdgeshiftError, match="no memory"):
+            stream.step(frames[1], 2.25)
+    again, whole = stream.step(frames[1], 2.25), expected.step(frames[1], 2.25)
+    assert again.fresh and again.heard == whole.heard == "heard"
+    np.testing.assert_array_equal(again.logits, whole.logits)
+    for name, value in expected.state.items():
+        np.testing.assert_array_equal(stream.state[name], value)

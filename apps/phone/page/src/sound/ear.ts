@@ -13,6 +13,8 @@ const LATE = 0.5;
 const SILENT = 0.05;
 /** Values from which a sample counts as clipped, and the share of them from which a sound is not used. */
 const [CLIPPED, CLIPPED_SHARE] = [0.999, 0.02];
+/** Most pieces that are remembered. They bound the memory if all pieces have one timestamp. */
+const MOST_PIECES = 1 << 16;
 /** Largest time, seconds: above it, a number no longer tells one second from the next. */
 const MAX_TIME = 2 ** 53;
 
@@ -59,7 +61,7 @@ export class Ear {
     let clipped = 0;
     for (const sample of sound) if (Math.abs(sample) >= Math.fround(CLIPPED)) clipped += 1;
     this.loud.push({ end: this.end, samples: sound.length, clipped });
-    while (this.loud[0]!.end < this.end - this.settings.seconds) this.loud.shift();
+    while (this.loud[0]!.end < this.end - this.settings.seconds || this.loud.length > MOST_PIECES) this.loud.shift();
   }
 
   /** Say whether there is a sound for a frame. `timestamp`: the frame's time in seconds; null: that of the newest sample. */

@@ -29,7 +29,7 @@ from edgeshift.benchmarks.studies.command import (
     stored_result,
     study,
 )
-from edgeshift.errors import EdgeshiftError, one_line, unknown
+from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes.accelerated import Checked, check_accelerator
 
 #: The networks of the matrix.
@@ -133,13 +133,20 @@ def convert(path: Path, model: str, target: str, precision: str, options: tuple[
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
         return f"it took more than {SECONDS} s"
-    return "" if path.is_file() else one_line(EdgeshiftError((done.stderr.strip().splitlines() or ["no message"])[-1]), 200)
+    return (
+        ""
+        if path.is_file()
+        else one_line(EdgeshiftError((done.stderr.strip().splitlines() or ["no message"])[-1]), 200)
+    )
 
 
 def cells(row: Row) -> tuple[str, ...]:
     """Return the cells of a row, in the order of ``COLUMNS``."""
     done = row.checked
-    result = done.verdict if done.verdict in ("computes", "wrong") and done.frames else f"{done.verdict}: {done.detail}"
+    result = f"{done.verdict}: {done.detail}"
+    if done.verdict == "computes" and done.frames:
+        in_float = done.accelerator == "gpu" and row.precision == "int8"
+        result = f"computes all operators{' in float' * in_float}"
     if done.frame is not None:
         result = f"wrong from frame {done.frame}, {done.state}"
     logits = "-" if done.error is None else f"{done.error:.2g}"

@@ -133,11 +133,9 @@ def convert(path: Path, model: str, target: str, precision: str, options: tuple[
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False)  # noqa: S603
     except subprocess.TimeoutExpired:
         return f"it took more than {SECONDS} s"
-    return (
-        ""
-        if path.is_file()
-        else one_line(EdgeshiftError((done.stderr.strip().splitlines() or ["no message"])[-1]), 200)
-    )
+    if path.is_file():
+        return ""
+    return (done.stderr.strip().splitlines() or ["no message"])[-1][:200]
 
 
 def cells(row: Row) -> tuple[str, ...]:

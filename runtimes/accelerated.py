@@ -9,13 +9,16 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from edgeshift._system.text import printable
 from edgeshift.errors import AcceleratorError, EdgeshiftError, one_line
 from edgeshift.targets import find_runtime
+
+if TYPE_CHECKING:
+    from edgeshift.stream.selfcheck import SelfCheck
 
 #: All accelerators of ``edgeshift verify --accelerator``.
 ACCELERATORS = ("cpu", "gpu", "npu")
@@ -37,9 +40,9 @@ class Checked:
         runtime: runtime and accelerator; None: it was not run.
         self_check: problems of the self-check; empty if there are none, or if it was not run. An int8 artifact may have
             some on a GPU and still compute, because GPUs compute int8 graphs in float.
-        frames: number of frames that were compared with the CPU; None: it was not run.
-        error: largest difference of a logit, as a share of the range of the CPU's logits; None: it was not run.
-        state_error: error of the state that differs most, in its standard deviations; None: it was not run.
+        frames: number of frames that were compared with the CPU; None: none were.
+        error: largest difference of a logit, as a share of the range of the CPU's logits; None: not compared.
+        state_error: error of the state that differs most, in its standard deviations; None: not compared.
         frame: the first frame, counted from 0, at which results differ too much; None: there is none.
         state: the state that differs most in that frame, or "logits"; None: there is none.
     """
@@ -64,7 +67,9 @@ def check_accelerator(path: Path, accelerator: str) -> Checked:
         accelerator: a name in ``ACCELERATORS``.
     """
     runtime = find_runtime(path)
-    if accelerator == "npu":
+    if runtime.name == "qnn" and accelerator != "npu":
+        return Checked(accelerator, "not run", "the file is compiled for Qualcomm's NPU: check it with npu")
+    if accelerator == "npu" and runtime.name != "qnn":
         from edgeshift.runtimes.vela import estimate  # not at import: other accelerators do not need it
 
         return estimate(path)
@@ -93,8 +98,12 @@ def check_here(path: Path, accelerator: str) -> Checked:
 
     try:
         # The CPU is what other accelerators are compared with. It is compared with itself as a test of the check.
-        model = load(path) if accelerator == "cpu" else load(path, accelerator=accelerator)
-        check = tuple(self_check(model).problems)
+        compiled = find_runtime(path).name == "qnn"
+        model = load(path) if accelerator == "cpu" or compiled else load(path, accelerator=accelerator)
+        result = self_check(model)
+        check = tuple(result.problems)
+        if compiled:
+            return _compiled(accelerator, model.runtime, result)
         found = first_difference(model, load(path))
     except AcceleratorError as error:
         if error.refused:
@@ -125,6 +134,15 @@ def check_here(path: Path, accelerator: str) -> Checked:
         found.frame,
         found.state,
     )
+
+
+def _compiled(accelerator: str, runtime: str, check: SelfCheck) -> Checked:
+    """Return the result for a file that only its accelerator runs, so that the CPU cannot be compared with it."""
+    if not check.ok:
+        detail = f"the self-check fails: {'; '.join(check.problems)}"
+        return Checked(accelerator, "wrong", detail, runtime, tuple(check.problems))
+    detail = f"computes all operators; the self-check of {check.frames} frames passes; not compared with the CPU"
+    return Checked(accelerator, "computes", detail, runtime)
 
 
 if __name__ == "__main__":

@@ -46,9 +46,12 @@ def find_accelerators() -> list[Accelerator]:
         gpu = "edgeshift verify --accelerator gpu tries it" if drivers else "no Vulkan driver was found"
     vela = _version("ethos-u-vela") or ("version not known" if find_vela() else None)
     npu = "estimates for Arm's Ethos-U; nothing runs" if vela else "not installed"
+    qnn = _version("onnxruntime-qnn")
+    hexagon = "runs .qnn.onnx files on Qualcomm's NPU, or on its simulator" if qnn else "not installed"
     return [
         Accelerator("gpu", "ai-edge-litert", litert, drivers, gpu),
         Accelerator("npu", "ethos-u-vela", vela, (), npu),
+        Accelerator("npu", "onnxruntime-qnn", qnn, (), hexagon),
     ]
 
 

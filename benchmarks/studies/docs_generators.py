@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from edgeshift.benchmarks.studies import cold_start, figures, networks, targets
+from edgeshift.benchmarks.studies import accelerators, cold_start, figures, networks, targets
 from edgeshift.benchmarks.studies.command import markdown_table
 from edgeshift.benchmarks.studies.refresh_docs import CACHE, ROOT, Generator, command_output, run_edgeshift
 from edgeshift.errors import EdgeshiftError
@@ -179,7 +179,14 @@ def _share(value: dict[str, float]) -> str:
 
 
 #: {name of a block: its generator}.
+def accelerator_rows() -> str:
+    """Return the matrix of networks and accelerators."""
+    rows = msgspec.convert(study("accelerators", "--out", str(ROOT / CACHE / "accelerators")), list[accelerators.Row])
+    return markdown_table(accelerators.COLUMNS, map(accelerators.cells, rows))
+
+
 GENERATORS = {
+    "accelerators": Generator(accelerator_rows, 60),
     "support": Generator(support_table),
     "lint-rules": Generator(rules_table),
     "models": Generator(models, 0.3),

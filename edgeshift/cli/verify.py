@@ -67,7 +67,8 @@ def run(
             windows for a clip, and list those that lose most.
         accelerator: Also run the artifact on these accelerators, and compare logits and states with the CPU's over
             32 frames: cpu, gpu, npu, several with commas, or all for those that can be used here. gpu is LiteRT's GPU
-            accelerator. npu is an estimate of Arm's compiler Vela, where it is installed.
+            accelerator. npu runs the self-check of a .qnn.onnx artifact on Qualcomm's NPU or its simulator; for other
+            files it is an estimate of Arm's compiler Vela, where it is installed.
         transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:
@@ -141,7 +142,7 @@ def run(
             facts.insert(2, ("transcript", f"{calls} calls, written with {golden.runtime}: {verdict}"))
         for done in accelerators:
             facts.append((f"on {done.accelerator}", done.detail))
-            if done.runtime is not None and done.frames is not None:
+            if done.runtime is not None:
                 facts.append(("  executed by", done.runtime))
         print_facts(str(file), facts)
         if errors is not None:

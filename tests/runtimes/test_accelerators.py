@@ -135,5 +135,6 @@ def test_drivers_are_those_of_the_loader(monkeypatch, tmp_path):
     driver.write_text("{}")
     monkeypatch.setenv("VK_ICD_FILENAMES", os.pathsep.join([str(driver), str(tmp_path / "missing.json")]))
     assert vulkan_drivers() == (str(driver),)
-    gpu, npu = find_accelerators()
+    gpu, npu, hexagon = find_accelerators()
+    assert (hexagon.name, hexagon.through) == ("npu", "onnxruntime-qnn")
     assert (gpu.name, gpu.drivers) == ("gpu", (str(driver),)) and npu.through == "ethos-u-vela"

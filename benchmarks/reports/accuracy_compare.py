@@ -112,8 +112,15 @@ def _compare(before: ArtifactResult, after: ArtifactResult, tolerance: float) ->
         before=round(correct / compared.clips, 6),
         after=round((correct + compared.won - compared.lost) / compared.clips, 6),
         verdict="no difference" if not differs else "worse" if compared.difference < 0 else "better",
-        notes=(SAME_FILE,) if before.sha256 == after.sha256 else (),
+        notes=_notes(before, after),
     )
+
+
+def _notes(before: ArtifactResult, after: ArtifactResult) -> tuple[str, ...]:
+    if before.without != after.without:
+        given = [f"without {name}" if name else "with frames and sounds" for name in (before.without, after.without)]
+        return (f"A was measured {given[0]}, B {given[1]}: a difference may come from this alone",)
+    return (SAME_FILE,) if before.sha256 == after.sha256 else ()
 
 
 def _correct_before(before: ArtifactResult, after: ArtifactResult) -> int:

@@ -109,3 +109,13 @@ def test_clips_that_one_artifact_could_not_read_are_reported():
     assert line == f"a.tflite of the second report could not read {lost[0].file} and 2 more (no video)"
     assert "of the first report" in unreadable_clips(after, before)[0]
     assert unreadable_clips(after, after) == []  # neither could read them, so both answered the same clips
+
+
+def test_a_report_without_sound_is_noted():
+    """The same file answers otherwise without its sound, so that the difference says nothing about a change."""
+    before = accuracy_report({"a.tflite": [True] * 8})
+    subjects = tuple(msgspec.structs.replace(subject, without="sound") for subject in before.subjects)
+    (pair,) = compare_accuracy(before, msgspec.structs.replace(before, subjects=subjects)).pairs
+    assert pair.notes == (
+        "A was measured with frames and sounds, B without sound: a difference may come from this alone",
+    )

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import edgeshift
+from edgeshift._system.hexagon import DEFAULT
 from edgeshift._system.memory import rare_garbage_collection
 from edgeshift._system.progress import Stages
 from edgeshift._system.threads import one_thread
@@ -37,7 +38,6 @@ from edgeshift.events.default_rule import rule_for_artifact
 from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips
 from edgeshift.models.deploy import deploy, deploy_clip
 from edgeshift.models.network import Exportable
-from edgeshift.runtimes.hexagon import DEFAULT
 from edgeshift.runtimes.lint import DEVICES, lint
 from edgeshift.runtimes.onnxruntime import open_artifact as open_onnx
 from edgeshift.runtimes.pytorch import reference, references

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from edgeshift._system.hexagon import VERSIONS
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact import protobuf
 from edgeshift.artifact.file import Artifact, require_tensors
@@ -20,7 +21,6 @@ from edgeshift.artifact.protobuf import Field
 from edgeshift.artifact.soundness import GraphFacts, require_sound
 from edgeshift.artifact.spec import NEXT
 from edgeshift.errors import ArtifactError, EdgeshiftError, missing
-from edgeshift.runtimes.hexagon import VERSIONS
 from edgeshift.runtimes.native import import_runtime, native_call, require_threads
 from edgeshift.runtimes.onnxruntime import BoundExecutor, session_options, shapes
 from edgeshift.stream import Model

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeshift._system.hexagon import DEFAULT, require_version
 from edgeshift.artifact.spec import GraphSpec
 from edgeshift.converters.job import Job, Lowered
 from edgeshift.converters.onnx.qnn_compiler import COMPILED, GRAPH, RELEASE
@@ -22,7 +23,6 @@ from edgeshift.converters.onnx.quantize import Form
 from edgeshift.converters.onnx.target import lower_as
 from edgeshift.errors import ConversionError
 from edgeshift.runtimes import qnn
-from edgeshift.runtimes.hexagon import DEFAULT, require_version
 
 if TYPE_CHECKING:
     import onnx

@@ -66,14 +66,14 @@ def lint_rules() -> Iterable[tuple[str, str]]:
 
 def hexagons() -> Iterable[tuple[str, str]]:
     """Return the versions of Qualcomm's NPU. They have no description."""
-    from edgeshift.runtimes.hexagon import VERSIONS
+    from edgeshift._system.hexagon import VERSIONS
 
     return ((version, "") for version in VERSIONS)
 
 
 def chips() -> Iterable[tuple[str, str]]:
     """Return Qualcomm's chips, and the version of the NPU in each."""
-    from edgeshift.runtimes.hexagon import CHIPS
+    from edgeshift._system.hexagon import CHIPS
 
     return ((chip, f"Hexagon {version}") for chip, version in CHIPS.items())
 

@@ -221,8 +221,8 @@ def run(
     """
     from msgspec.structs import replace
 
+    from edgeshift._system.hexagon import require_version, version_of
     from edgeshift.events.rule_file import read_rule, require_rule_fits
-    from edgeshift.runtimes.hexagon import require_version, version_of
 
     if soc is not None:
         htp = version_of(soc)

@@ -210,7 +210,10 @@ def test_the_layouts_of_weights_files_are_listed_with_how_they_run(run):
     assert found["mit-training", "tsm_resnet101", ""]["runs"] == "clip or stream"
     assert found["mit-training", "tsm_resnet101", ""]["options"] == ["--shift-div"]
     assert found["mmaction2", "tsm_resnet18", "temporal pooling"]["runs"] == "clip"
-    assert found["tsam", "tsam_resnet50", "every second block shifted"]["options"] == ["--depth", "--shift-div"]
+    assert found["tsam", "tsam_resnet50", "every second block shifted, sound segment"]["options"] == [
+        "--depth",
+        "--shift-div",
+    ]
     assert found["mit-online", "tsm_mobilenet_v2", ""]["runs"] == "stream"
     unknown = [row for row in rows if "--non-local" in row["options"]]
     assert len(unknown) == 2 and all("dot_product" in row["variant"] and row["runs"] == "clip" for row in unknown)

@@ -25,7 +25,7 @@ RULE = RuleSpec(window=3, threshold=0.4, hold_off=1.0, none=NONE)
 @pytest.fixture(scope="module")
 def source() -> Checkpoint:
     config = ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, depth=1, sound=SETTINGS)
-    weights = WeightsSpec(source="untrained", trained=False)
+    weights = WeightsSpec(source="drawn pairs", trained=True)
     description = describe_network(
         config, labels=LABELS, weights=weights, frame_spacing=0.25, quiet=(0.0, 1.0, 2.0, 3.0)
     )

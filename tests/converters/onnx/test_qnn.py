@@ -16,11 +16,12 @@ import pytest
 from doubles import stream_spec
 from streams import FRAMES, logits_of
 
+from edgeshift._system import hexagon
 from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
 from edgeshift.artifact.spec import GraphSpec
 from edgeshift.converters import Options, convert, convert_all, default_path
 from edgeshift.errors import ArtifactError, ConversionError, EdgeshiftError, RuntimeMissingError
-from edgeshift.runtimes import hexagon, load, qnn
+from edgeshift.runtimes import load, qnn
 from edgeshift.targets import TARGETS, find_runtime, missing_package, targets_of_all
 
 SIMULATOR = importlib.util.find_spec("onnxruntime_qnn") is not None and sys.platform == "linux"

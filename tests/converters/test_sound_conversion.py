@@ -81,17 +81,17 @@ def test_trained_weights_of_unknown_sounds_need_sounds(source):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "precision", "message"),
     [
-        ({"norms": "separate"}, "have their own batch norms"),
-        ({"cut": False}, "whole numbers"),
+        ({"norms": "separate"}, "fp32", "have their own batch norms"),
+        ({"cut": False}, "int8", "int8 cannot hold the sounds"),
     ],
 )
-def test_what_cannot_be_converted_is_refused(source, change, message):
+def test_what_cannot_be_converted_is_refused(source, change, precision, message):
     config = msgspec.structs.replace(source.config, sound=msgspec.structs.replace(SETTINGS, **change))
     network = build(config, seed=0)
     with pytest.raises(ConversionError, match=message):
-        prepare(Checkpoint(network, source.description, "edgeshift"), Options(precision="fp32"))
+        prepare(Checkpoint(network, source.description, "edgeshift"), Options(precision=precision))
 
 
 def test_other_answers_to_sounds_fail_parity(source):

@@ -62,7 +62,7 @@ OPERATOR_RULES = (
         finds=f"one of the operators {', '.join(GPU_REFUSED)}",
         why="The accelerator refuses it. The graph is cut there, and a part runs on the CPU, without an error.",
         source="https://github.com/google-ai-edge/litert-samples/pull/156 (GATHER_ND), and the answers of the "
-        "accelerator in https://pypi.org/project/ai-edge-litert/ 2.3.0, which the tests ask again",
+        "accelerator of LiteRT 2.3.0 (https://github.com/google-ai-edge/LiteRT), which the tests ask again",
         remedy="compute this in the app, after the graph, or write the layer with other operators",
         find=refused_by_gpu,
     ),
@@ -82,7 +82,7 @@ OPERATOR_RULES = (
         effect="refused",
         finds="an operator that Vela places on no Ethos-U",
         why="It runs on the processor beside the NPU, which is many times slower, and the graph is cut there.",
-        source="the table of `vela --supported-ops-report`, version 5.2, of https://pypi.org/project/ethos-u-vela/",
+        source="the table of `vela --supported-ops-report`, version 5.2, of https://gitlab.arm.com/artificial-intelligence/ethos-u/ethos-u-vela",
         remedy="write the layer with operators of that table",
         find=not_on_ethos,
     ),

@@ -73,7 +73,7 @@ TYPE_RULES = (
         finds="an operator that reads or writes a float tensor, also at the boundary of an int8 graph",
         why="The Ethos-U computes in integers only. The operator runs on the Cortex-M or Cortex-A beside it.",
         source="the table of `vela --supported-ops-report`, version 5.2 (feature-map data types), of "
-        "https://pypi.org/project/ethos-u-vela/",
+        "https://gitlab.arm.com/artificial-intelligence/ethos-u/ethos-u-vela",
         remedy="convert with --precision int8, without --float-boundary and --float-layers",
         find=float_on_ethos,
     ),

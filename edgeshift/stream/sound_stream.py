@@ -42,6 +42,7 @@ class SoundStream(Listening, Stream):
         self._answers: deque[npt.NDArray[np.float32]] = deque(maxlen=self._settings.frames)
         self._sounds = Stream(spec, hearing)
         self._sound: npt.NDArray[np.float32] | None = None  # logits of the newest sound
+        self._time: float | None = None  # of the frame that is run, seconds
         super().__init__(spec, executor)
 
     def deafen(self) -> None:
@@ -81,43 +82,35 @@ class SoundStream(Listening, Stream):
         self.frame_logits = np.zeros(len(self._labels), np.float32)
 
     def _step(self, frame: Any, fitted: Fitted | None, timestamp: float | None) -> Prediction:
-        if self._last is not None and not self._due(timestamp)[0]:
-            return super()._step(frame, fitted, timestamp)
-        start = perf_counter()
-        pre, infer = self._listen(
-            timestamp
-        )  # first: if it fails, the frame has changed no state and can be given again
-        listened = perf_counter() - start
-        prediction = super()._step(frame, fitted, timestamp)
+        self._time = timestamp
+        return super()._step(frame, fitted, timestamp)
+
+    def _predict(self, tensor: Array, start: float) -> Prediction:
+        # The sound comes first: if it fails, the frame has changed no state and can be given again.
+        infer = self._listen(self._time)
+        prediction = super()._predict(tensor, start)
         start = perf_counter()
         self.frame_logits = prediction.logits
         self._answers.append(prediction.logits)
         logits = self._fused(np.add.reduce(list(self._answers)), len(self._answers), self._sound)
         index = int(logits.argmax())
         times = prediction.timings
-        post = perf_counter() - start + listened - pre - infer
-        timings = Timings(times.pre + pre, times.infer + infer, times.post + post)
-        self._last = Prediction(self._labels[index], index, logits, timings, heard=self._heard)
-        return self._last
+        timings = Timings(times.pre - infer, times.infer + infer, times.post + perf_counter() - start)
+        return Prediction(self._labels[index], index, logits, timings, heard=self._heard)
 
-    def _listen(self, timestamp: float | None) -> tuple[float, float]:
-        """Compute the logits of the sound if they are due.
-
-        Returns:
-            The seconds for the picture, and those in the runtime; zeros if they are not due.
-        """
+    def _listen(self, timestamp: float | None) -> float:
+        """Compute the logits of the sound if they are due, and return the seconds that the runtime took; else 0."""
         self._heard = self._ear.hearing(timestamp)
         end = self._ear.end
         if self._heard != "heard" or end is None:
             self._sound = self.picture = None
-            return 0.0, 0.0
+            return 0.0
         if self._sound is not None and end - self._heard_to < (1 - EARLY) * self._settings.every:
-            return 0.0, 0.0
-        start = perf_counter()
+            return 0.0
         self.picture = self._ear.picture()
         result = self.answer_to(self.picture)
         self._sound, self._heard_to = result.logits, end
-        return perf_counter() - start - result.timings.infer, result.timings.infer
+        return result.timings.infer
 
     def answer_to(self, picture: Picture) -> Prediction:
         """Return the prediction for a sound alone; see ``Listening.answer_to``."""

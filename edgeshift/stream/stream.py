@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from functools import partial
+from operator import methodcaller
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -113,7 +114,10 @@ class Stream:
             self._load = partial(np.bitwise_xor, np.uint8(128), out=self._pixels)
         self._labels = spec.labels
         self._ran = False
-        self._dequantized = dequantized(spec.output) if spec.output.dtype == "int8" else None
+        # Returns a copy of logits as real numbers, because the runtime may overwrite its own in the next step.
+        self._real: Callable[[Array], npt.NDArray[np.float32]] = methodcaller("astype", np.float32)
+        if spec.output.dtype == "int8":
+            self._real = dequantized(spec.output).take
         self._start = {state.name: np.full(state.shape, stored_start(state), state.dtype) for state in spec.states}
         # Other states begin with the values in the file, as in an app, so that parity compares those.
         self._restart(self._start if spec.state_form == "io" else None)
@@ -269,10 +273,6 @@ class Stream:
     def _answer(self, raw: Array) -> npt.NDArray[np.float32]:
         """Return the logits of a prediction, [classes], from the output of the graph, [1, classes]."""
         return self._real(raw[0])
-
-    def _real(self, raw: Array) -> npt.NDArray[np.float32]:
-        """Return a copy of logits as real numbers. The runtime may overwrite its own in the next step."""
-        return raw.astype(np.float32) if self._dequantized is None else self._dequantized.take(raw)
 
     def _require_fitted(self, fitted: Fitted) -> None:
         if fitted.pixels.shape != self._pixels.shape:

@@ -352,14 +352,6 @@ def _state_effect(options: Options) -> str | None:
     return None if single else f"with --target {ALL}, which uses io: leave it out, or give one target"
 
 
-def _batch_effect(options: Options) -> str | None:
-    target = TARGETS.get(options["target"])
-    if target is not None and target.batches:
-        return None
-    able = " or ".join(name for name, other in TARGETS.items() if other.batches)
-    return f"with --target {options['target']}, only with {able}: leave it out"
-
-
 def _backend_effect(options: Options) -> str | None:
     if options["target"] == ALL:
         return f"with --target {ALL}, which uses the first back end of each: leave it out, or give one target"
@@ -399,12 +391,18 @@ def _float_boundary_effect(options: Options) -> str | None:
     return f"with --target {target.name}, whose inputs and outputs are float anyway: leave it out"
 
 
+def _batch_effect(options: Options) -> str | None:
+    return _only_on(options, [name for name, target in TARGETS.items() if target.batches])
+
+
 def _float_layers_effect(options: Options) -> str | None:
-    target = TARGETS.get(options["target"])
-    if target is not None and target.float_layers:
+    return _only_on(options, [name for name, target in TARGETS.items() if target.float_layers])
+
+
+def _only_on(options: Options, targets: list[str]) -> str | None:
+    if options["target"] in targets:
         return None
-    able = " or ".join(name for name, other in TARGETS.items() if other.float_layers)
-    return f"with --target {options['target']}, only with {able}: leave it out"
+    return f"with --target {options['target']}, only with {' or '.join(targets)}: leave it out"
 
 
 def _calibration_effect(options: Options) -> str | None:

@@ -55,5 +55,5 @@ def stream_clip_with_sound(stream: Stream, clip: LabelledClip, without: Without 
     if sound is None:
         return streamed
     frames = spec.frames if spec.mode == "clip" else settings.frames
-    fused = (frames * streamed.logits + settings.weight * sound) / (frames + settings.weight)
+    fused = settings.fuse(frames * streamed.logits, frames, sound)
     return FrameLogits(streamed.times, fused.astype(np.float32))

@@ -16,6 +16,8 @@ from edgeshift._system.files import atomic_write
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.checkpoints.source import DEFAULT_MODEL
 from edgeshift.errors import EdgeshiftError, missing
+from edgeshift.stream import Model
+from edgeshift.stream.sound_stream import SoundStream
 from edgeshift.video.dataset import LabelledClip, read_dataset, read_label_map
 from edgeshift.weights import shipped
 
@@ -71,6 +73,18 @@ def require_stream(path: Path, spec: StreamSpec) -> None:
     """Raise EdgeshiftError for an artifact that takes a whole clip."""
     if spec.mode == "clip":
         raise EdgeshiftError(f"{path}: this study steps frame by frame, and the artifact takes a clip: give a stream's")
+
+
+def sound_stream(path: Path, model: Model, *, paced: bool = True) -> SoundStream:
+    """Return a stream of a network with a sound segment; see ``Model.stream``.
+
+    Raises:
+        EdgeshiftError: the network has no sound segment, or the artifact takes a whole clip.
+    """
+    stream = model.stream(paced=paced)
+    if not isinstance(stream, SoundStream):
+        raise EdgeshiftError(f"{path} has no sound segment that streams: train one with edgeshift train --sound")
+    return stream
 
 
 def print_json(document: Any) -> None:

@@ -30,16 +30,15 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.description import NONE, RuleSpec
-from edgeshift.artifact.pair_label import gesture_and_sound, pair_label
+from edgeshift.artifact.pair_label import gesture_and_sound, pair_events, pair_labels
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
 from edgeshift.benchmarks.statistics import Share, share
-from edgeshift.benchmarks.studies.command import Json, print_json, print_table, study
+from edgeshift.benchmarks.studies.command import Json, print_json, print_table, sound_stream, study
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
 from edgeshift.events.spotter import Detection, Spotter, describe_rule
 from edgeshift.gestures import SPACING, STROKES
 from edgeshift.gestures.heard_stream import HeardStream, draw_heard_stream
-from edgeshift.gestures.motion import Event
 from edgeshift.sound.analysis import Samples
 from edgeshift.sound.drawn import QUIET, SOUNDS, draw_soundtrack
 from edgeshift.stream import Prediction
@@ -131,7 +130,7 @@ def measure(path: Path, minutes: int, seed: int = 0) -> SoundEventReport:
         EdgeshiftError: the network has no sound segment, or not such labels.
     """
     candidate = open_candidate(path)
-    stream, names = _listening(candidate), _names(candidate)
+    stream, names = sound_stream(candidate.path, candidate.model, paced=False), _names(candidate)
     gestures, sounds = names
     spec, settings = candidate.model.spec, candidate.model.spec.model.sound
     assert settings is not None
@@ -156,7 +155,7 @@ def measure(path: Path, minutes: int, seed: int = 0) -> SoundEventReport:
             lost = list(dropouts(first + index, len(drawn.samples) / drawn.rate))
             whole = play(stream, candidate.rule, drawn, drawn.samples)
             broken = play(stream, candidate.rule, drawn, drawn.samples, lost)
-            score += match_events(whole.detections, _events(drawn), float(whole.times[-1]))
+            score += match_events(whole.detections, pair_events(drawn.events), float(whole.times[-1]))
             for dropped, played in ((False, whole), (True, broken)):
                 named[dropped] += _named(played, drawn, spec.labels)
                 heard[dropped] += played.heard
@@ -248,10 +247,6 @@ def _parts(begin: int, end: int, lost: Sequence[Lost], rate: int) -> Iterator[tu
         yield at, end, 1
 
 
-def _events(drawn: HeardStream) -> list[Event]:
-    return [Event(pair_label(each.gesture or NONE, each.sound), each.begin, each.end) for each in drawn.events]
-
-
 def _named(played: Played, drawn: HeardStream, labels: Sequence[str]) -> int:
     """Return the number of gestures that the answer ``AFTER`` seconds after their end names."""
     right = 0
@@ -274,16 +269,7 @@ def _gesture(label: str) -> str:
 
 def _with_sound(detections: Sequence[Detection], sounds: Sequence[str]) -> int:
     """Return the number of detections whose label names a sound."""
-    return sum(any(part in sounds for part in detection.label.split("+")) for detection in detections)
-
-
-def _listening(candidate: Candidate) -> SoundStream:
-    stream = candidate.model.stream(paced=False)
-    if not isinstance(stream, SoundStream):
-        raise EdgeshiftError(
-            f"{candidate.path} has no sound segment that streams: train one with edgeshift train --sound"
-        )
-    return stream
+    return sum(any(part in sounds for part in gesture_and_sound(detection.label, None)) for detection in detections)
 
 
 def _names(candidate: Candidate) -> tuple[list[str], list[str]]:
@@ -291,8 +277,8 @@ def _names(candidate: Candidate) -> tuple[list[str], list[str]]:
     labels = candidate.model.spec.labels
     gestures = [label for label in labels if label in STROKES]
     sounds = [label for label in labels if label in SOUNDS]
-    expected = {pair_label(gesture, sound) for gesture in (*gestures, NONE) for sound in (*sounds, QUIET)}
-    if set(labels) != expected or not gestures or not sounds:
+    expected = pair_labels((*gestures, NONE), (*sounds, QUIET))
+    if set(labels) != set(expected) or not gestures or not sounds:
         raise EdgeshiftError(
             f"{candidate.path}: its labels are not all pairs of drawn gestures, none, and drawn sounds; train with "
             "edgeshift train --sound --gestures none,left,..."

@@ -23,7 +23,7 @@ from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.pair_label import gesture_and_sound
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
 from edgeshift.benchmarks.statistics import Share, share
-from edgeshift.benchmarks.studies.command import Json, print_json, print_table, study
+from edgeshift.benchmarks.studies.command import Json, print_json, print_table, sound_stream, study
 from edgeshift.errors import EdgeshiftError
 from edgeshift.gestures import SPACING, STROKES
 from edgeshift.sound import SoundSettings
@@ -87,7 +87,7 @@ def measure(files: list[Path], clips: int) -> list[LabelRow]:
         EdgeshiftError: a network has no sound segment that streams, or other labels or settings than the first one.
     """
     candidates = [open_candidate(path) for path in files]
-    streams = [_stream(candidate) for candidate in candidates]
+    streams = [sound_stream(candidate.path, candidate.model, paced=False) for candidate in candidates]
     spec = candidates[0].model.spec
     settings = spec.model.sound
     assert settings is not None
@@ -131,8 +131,7 @@ def measure(files: list[Path], clips: int) -> list[LabelRow]:
 
 def _answers(frames: Logits, sounds: Logits, settings: SoundSettings) -> Answers:
     """Return the labels of all pairs, from the mean logits of the frames and the logits of the sounds, [N, classes]."""
-    total = settings.frames + settings.weight
-    fused = (settings.frames * frames[:, None] + settings.weight * sounds[None]) / total
+    fused = settings.fuse(settings.frames * frames[:, None], settings.frames, sounds[None])
     shape = fused.shape[:2]
     return Answers(
         fused.argmax(2),
@@ -148,15 +147,6 @@ def _frame(stream: SoundStream, frame: npt.NDArray[np.uint8]) -> Logits:
 
 def _share(mask: npt.NDArray[np.bool_]) -> Share:
     return share(int(mask.sum()), mask.size)
-
-
-def _stream(candidate: Candidate) -> SoundStream:
-    stream = candidate.model.stream(paced=False)
-    if not isinstance(stream, SoundStream):
-        raise EdgeshiftError(
-            f"{candidate.path} has no sound segment that streams: train one with edgeshift train --sound"
-        )
-    return stream
 
 
 def _pairs(candidate: Candidate, settings: SoundSettings) -> DrawnPairs:

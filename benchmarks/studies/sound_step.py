@@ -22,7 +22,7 @@ import typer
 from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.latency.memory import resident
 from edgeshift.benchmarks.statistics import Interval, ratio
-from edgeshift.benchmarks.studies.command import Json, Rounds, one_thread, print_json, print_table, study
+from edgeshift.benchmarks.studies.command import Json, Rounds, one_thread, print_json, print_table, sound_stream, study
 from edgeshift.benchmarks.studies.interleave import Turn, calling, interleave
 from edgeshift.benchmarks.studies.machine import Machine, load_average, this_machine
 from edgeshift.benchmarks.studies.repeats import ROUNDS
@@ -114,9 +114,7 @@ def measure(file: Path, rounds: int, steps: int) -> SoundStep:
     """
     before = load_average()
     with one_thread():
-        stream = load(file).stream()
-        if not isinstance(stream, SoundStream):
-            raise EdgeshiftError(f"{file}: the network has no sound segment")
+        stream = sound_stream(file, load(file))
         settings = stream.spec.model.sound
         assert settings is not None, "a stream with sound has its settings"
         listener = Listener(stream, settings.every)

@@ -6,10 +6,16 @@ in TSAM (Antonov et al., Decoding Viewer Emotions in Video Ads, 2023).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.floating[Any]]
 
 Norms = Literal["shared", "separate"]
 Short = Annotated[float, Meta(ge=0.001, le=1)]
@@ -54,6 +60,17 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     low: float = -13.5
     high: float = 6.5
     cut: bool = True
+
+    def fuse(self, frames: Floats, count: int, sound: Floats) -> Floats:
+        """Return the answer to frames and a sound: (sum of the frames' logits + w s) / (number of frames + w).
+
+        Args:
+            frames: sum of the logits of the frames, [..., classes].
+            count: number of these frames.
+            sound: logits s of the sound, [..., classes].
+        """
+        fused: Floats = (frames + self.weight * sound) / (count + self.weight)
+        return fused
 
     def __post_init__(self) -> None:
         if max(self.windows) > self.transform:

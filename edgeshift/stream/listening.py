@@ -62,6 +62,6 @@ class Listening:
             sound: logits of the sound, [classes]; None: there is no usable sound. The logits of a quiet room take its
                 place, if the network has them.
         """
-        sound, weight = self._quiet if sound is None else sound, self._settings.weight
-        fused = frames / float(count) if sound is None else (frames + weight * sound) / (count + weight)
+        sound = self._quiet if sound is None else sound
+        fused = frames / float(count) if sound is None else self._settings.fuse(frames, count, sound)
         return fused.astype(np.float32)

@@ -22,7 +22,7 @@ import typer
 
 from edgeshift._system.memory import keep_freed_memory
 from edgeshift.artifact.description import NONE
-from edgeshift.artifact.pair_label import pair_label
+from edgeshift.artifact.pair_label import pair_labels
 from edgeshift.checkpoints import Checkpoint, load, save
 from edgeshift.errors import EdgeshiftError, TrainingError
 from edgeshift.gestures import STROKES
@@ -102,7 +102,7 @@ def drawn_recipe(path: Path, checkpoint: Checkpoint) -> Recipe:
         raise TrainingError(
             f"{path} does not say how it was trained; give a checkpoint made by edgeshift train"
         ) from error
-    pairs = tuple(pair_label(gesture, sound) for gesture in recipe.gestures for sound in (*recipe.sounds, QUIET))
+    pairs = pair_labels(recipe.gestures, (*recipe.sounds, QUIET))
     if hears and (pairs != checkpoint.description.labels or not {NONE} < set(recipe.gestures) <= {NONE, *STROKES}):
         raise _not_drawn(path)
     return recipe

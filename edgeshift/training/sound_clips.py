@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeshift.artifact.description import NONE
-from edgeshift.artifact.pair_label import PLUS, gesture_and_sound, pair_label
+from edgeshift.artifact.pair_label import PLUS, gesture_and_sound, pair_labels
 from edgeshift.errors import EdgeshiftError, SoundError, TrainingError
 from edgeshift.sound import SoundSettings
 from edgeshift.sound.drawn import QUIET
@@ -74,7 +74,7 @@ class ClipPairs:
         if not videos:
             raise TrainingError(NO_VALIDATION if validation else NO_TRAINING)
         self.gestures, self.sounds, self.clips = gestures, sounds, len(videos)
-        self.labels = tuple(pair_label(gesture, sound) for gesture in gestures for sound in sounds)
+        self.labels = pair_labels(gestures, sounds)
         self._videos = interleave_labels(videos) if validation else videos
         self._files, self._settings, self._validation = files, settings, validation
         self._spec, self._spacing, self._seed = FrameSpec(size, size), spacing, seed

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from edgeshift.artifact.description import NONE
-from edgeshift.artifact.pair_label import pair_label
+from edgeshift.artifact.pair_label import pair_labels
 from edgeshift.errors import TrainingError, unknown
 from edgeshift.gestures import SPACING, STROKES, draw_clip
 from edgeshift.models.network import ShiftNetwork
@@ -64,7 +64,7 @@ class DrawnPairs:
             if name not in SOUNDS:
                 raise TrainingError(unknown("sound", name, SOUNDS))
         self.gestures, self.sounds = tuple(gestures), (*sounds, QUIET)
-        self.labels = tuple(pair_label(gesture, sound) for gesture in self.gestures for sound in self.sounds)
+        self.labels = pair_labels(self.gestures, self.sounds)
         self.source = f"drawn gestures {', '.join(gestures)} with drawn sounds {', '.join(sounds)}, seed {seed}"
         self._settings, self._size, self._seed, self._spacing = settings, size, seed, spacing
 

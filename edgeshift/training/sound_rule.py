@@ -11,10 +11,9 @@ import numpy.typing as npt
 import torch
 
 from edgeshift.artifact.description import NONE, RuleSpec
-from edgeshift.artifact.pair_label import pair_label
+from edgeshift.artifact.pair_label import pair_events
 from edgeshift.events.tuning import best_rule, try_rules
 from edgeshift.gestures.heard_stream import HeardStream, draw_heard_stream
-from edgeshift.gestures.motion import Event
 from edgeshift.models.network import ShiftNetwork
 from edgeshift.sound.picture import PictureStream
 from edgeshift.training.recipe import Recipe
@@ -28,13 +27,6 @@ FIRST_SEED = 700_000_000
 STREAMS = 16
 #: Sounds that a stream also has, and that are no events.
 OTHERS = ("knock", "voice", "music")
-
-
-def events_of(stream: HeardStream) -> tuple[Event, ...]:
-    """Return the events of a stream with the labels of a network: ``left+clap``, ``left``, ``clap``."""
-    return tuple(
-        Event(pair_label(event.gesture or NONE, event.sound), event.begin, event.end) for event in stream.events
-    )
 
 
 def tune_on_heard_streams(
@@ -71,7 +63,7 @@ def tune_on_heard_streams(
             spacing=recipe.spacing,
             size=recipe.size,
         )
-        recorded.append((stream.video.times, fused_logits(network, stream, quiet), events_of(stream)))
+        recorded.append((stream.video.times, fused_logits(network, stream, quiet), pair_events(stream.events)))
         advance()
     tried = try_rules(recorded, recipe.spacing, labels, memory=False, hold_offs=(span / 3, 2 * span / 3, span))
     return msgspec.structs.replace(
@@ -99,5 +91,5 @@ def fused_logits(network: ShiftNetwork, stream: HeardStream, quiet: Sequence[flo
             if picture is not None:
                 sound = network.hear(torch.from_numpy(picture).permute(2, 0, 1)[None].float())[0].numpy()
             newest = frames[max(0, index + 1 - settings.frames) : index + 1]
-            answers.append((newest.sum(0) + settings.weight * sound) / (len(newest) + settings.weight))
+            answers.append(settings.fuse(newest.sum(0), len(newest), sound))
     return np.stack(answers).astype(np.float32)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgeshift.artifact.spec import StreamSpec, TensorSpec
 from edgeshift.errors import EdgeshiftError, VideoError
-from edgeshift.stream.stream import Array, Executor, Prediction, Timings, dequantized, stored_start
+from edgeshift.stream.stream import Array, Executor, Prediction, Timings, real_logits, stored_start
 from edgeshift.video.fit import fit_frame
 
 
@@ -29,7 +29,7 @@ class Cameras:
         self.spec = spec
         self._executor = executor
         self._pixels = np.empty(spec.input.shape, np.uint8)
-        self._table = dequantized(spec.output) if spec.output.dtype == "int8" else None
+        self._real = real_logits(spec.output)
         self._start = {state.name: np.full(state.shape, stored_start(state), state.dtype) for state in spec.states}
         self.reset()
 
@@ -58,7 +58,7 @@ class Cameras:
         begin = perf_counter()
         raw = self._executor.run(tensor)
         end = perf_counter()
-        rows = raw.astype(np.float32) if self._table is None else self._table.take(raw)
+        rows = self._real(raw)
         tops = [int(index) for index in rows.argmax(1)]
         timings = Timings(begin - start, end - begin, perf_counter() - end)
         return [Prediction(self.spec.labels[top], top, row, timings) for top, row in zip(tops, rows, strict=True)]

@@ -114,10 +114,7 @@ class Stream:
             self._load = partial(np.bitwise_xor, np.uint8(128), out=self._pixels)
         self._labels = spec.labels
         self._ran = False
-        # Returns a copy of logits as real numbers, because the runtime may overwrite its own in the next step.
-        self._real: Callable[[Array], npt.NDArray[np.float32]] = methodcaller("astype", np.float32)
-        if spec.output.dtype == "int8":
-            self._real = dequantized(spec.output).take
+        self._real = real_logits(spec.output)
         self._start = {state.name: np.full(state.shape, stored_start(state), state.dtype) for state in spec.states}
         # Other states begin with the values in the file, as in an app, so that parity compares those.
         self._restart(self._start if spec.state_form == "io" else None)
@@ -295,7 +292,14 @@ class Stream:
         self._pacer = Pacer(self.spec.frame_spacing) if self.spec.frame_spacing else None
 
 
-def dequantized(tensor: TensorSpec) -> npt.NDArray[np.float32]:
+def real_logits(tensor: TensorSpec) -> Callable[[Array], npt.NDArray[np.float32]]:
+    """Return a function that copies logits as real numbers. The runtime may overwrite its own in the next step."""
+    if tensor.dtype == "int8":
+        return _dequantized(tensor).take
+    return methodcaller("astype", np.float32)
+
+
+def _dequantized(tensor: TensorSpec) -> npt.NDArray[np.float32]:
     """Return the real values of all 256 stored int8 values. The stored value is the index: that of -1 is the last."""
     stored = np.arange(256, dtype=np.uint8).view(np.int8)
     return (stored.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)

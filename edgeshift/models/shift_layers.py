@@ -169,7 +169,8 @@ class ClipShift(ExportedShift):
         steps = frames if row.dt is None else min(abs(row.dt), frames)
         back = row.dt is not None and row.dt > 0
         # One slice in both dimensions: exporters make one operator of two slices that follow each other.
-        # Without a frame to read, the last frames keep their features as the sounds behind them do: one slice for both.
+        # The last frames have no later frame to read, so they keep their own features. So do the sounds after them, and
+        # one slice takes both.
         end = frames + self.sounds
         edge = slice(0, steps) if back and steps < frames else slice(frames - steps, end)
         rest = slice(0, frames - steps) if back else slice(steps, frames)

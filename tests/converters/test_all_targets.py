@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from edgeshift import load
 from edgeshift.artifact.file import artifact_size, read_artifact
+from edgeshift.artifact.spec import ParitySpec
 from edgeshift.checkpoints.source import untrained_source
 from edgeshift.cli import main
 from edgeshift.converters import Converted, convert_all
@@ -55,7 +57,8 @@ def test_every_target_in_one_table(
         assert outcome["spec"]["parity"]["runtime"] and outcome["spec"]["target"] == outcome["target"]
         path = Path(outcome["path"])
         assert load(path).stream().step(frame).logits.shape == (10,)
-        made.add(Converted(path, read_artifact(path).spec, artifact_size(path), {}), "tsm")
+        before = outcome.get("before_compilation") and msgspec.convert(outcome["before_compilation"], ParitySpec)
+        made.add(Converted(path, read_artifact(path).spec, artifact_size(path), {}, None, before), "tsm")
 
 
 def outcomes(*errors: Exception | None) -> list[Outcome]:

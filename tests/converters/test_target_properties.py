@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgeshift._system.progress import Stages
 from edgeshift.artifact import soundness
@@ -19,7 +19,7 @@ from edgeshift.converters import Options, convert, pipeline
 from edgeshift.converters.job import converter_of
 from edgeshift.errors import CheckFailedError, ConversionError, RuntimeMissingError, install_command
 from edgeshift.models.deploy import deploy
-from edgeshift.models.network import Step
+from edgeshift.models.network import Exportable, Step
 from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream.selfcheck import check_frames
@@ -73,19 +73,16 @@ def test_same_logits_as_tflite(made, target):
     assert np.median(errors) < 0.1 * np.ptp([b for _, b in pairs])
 
 
-class BufferedStep(nn.Module):
+class BufferedStep(Exportable):
     """A step that must never be exported as it is: it keeps its states in buffers and writes into them."""
 
-    state_names, frames, starts, growing = (), 1, {}, ()
+    state_names, frames = (), 1
 
     def __init__(self, step: Step) -> None:
         super().__init__()
-        self.step = step
+        self.network, self.step = step.network, step
         for name, state in zip(step.state_names, step.start(), strict=True):
             self.register_buffer(name, state)
-
-    def start(self) -> tuple[Tensor, ...]:
-        return ()
 
     def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
         logits, *states = self.step(frame, *(self.get_buffer(name) for name in self.step.state_names))
@@ -103,7 +100,7 @@ def test_a_failed_comparison_says_what_to_try(made, monkeypatch, precision, reme
     artifact, source = read_artifact(made("tsm", precision).path), made.source("tsm")
     job = made.job("tflite", precision)
     with pytest.raises(CheckFailedError) as caught:
-        pipeline._check(artifact, source, job, Options(precision=precision), Stages())
+        pipeline._check(artifact, source, job, Options(precision=precision), Stages(), None)
     message = str(caught.value)
     assert ": a state is off; " in message and message.endswith(f"; {remedy}--force writes it, marked as failed")
     assert ("the layer that loses most is" in message) == (precision == "int8")

@@ -15,7 +15,7 @@ first, and fp32 states stay in that order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -71,7 +71,6 @@ def move_spatial_shifts(model: onnx.ModelProto) -> onnx.ModelProto:
 def states_last(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return a copy of a float model that takes and returns states channels last. Inside, they stay channels first."""
     import onnx
-    from onnx import helper
 
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
@@ -85,17 +84,39 @@ def states_last(model: onnx.ModelProto) -> onnx.ModelProto:
     before, after = [], []
     for value in ends:
         sizes = value.type.tensor_type.shape.dim
-        for size, last in zip(sizes, [sizes[axis].dim_value for axis in LAST], strict=True):
-            size.dim_value = last
+        outside = [sizes[axis].dim_value for axis in LAST]
+        whole = [size.dim_value for size in sizes]
         name, first = value.name, inside[value.name]
         if name in inputs:
-            before.append(helper.make_node("Transpose", [name], [first], f"Transpose/{first}", perm=FIRST))
+            before.append(_reordered(graph, name, first, FIRST, whole))
         else:
-            after.append(helper.make_node("Transpose", [first], [name], f"Transpose/{name}", perm=LAST))
+            after.append(_reordered(graph, first, name, LAST, outside))
+        for size, last in zip(sizes, outside, strict=True):
+            size.dim_value = last
     nodes = [*before, *graph.node, *after]
     del graph.node[:]
     graph.node.extend(nodes)
     return changed
+
+
+def _reordered(
+    graph: onnx.GraphProto, source: str, result: str, order: Sequence[int], shape: Sequence[int]
+) -> onnx.NodeProto:
+    """Return an operator that permutes the dimensions of a tensor.
+
+    Args:
+        graph: the graph, to which a constant may be added.
+        source, result: names of the tensor, and of the permuted one.
+        order: the permutation.
+        shape: shape of the permuted tensor. If all its sides but one are 1, no value moves, and the operator is a
+            reshape: QNN does not compile a transpose of such a tensor at the end of a graph.
+    """
+    from onnx import helper, numpy_helper
+
+    if sum(side > 1 for side in shape) > 1:
+        return helper.make_node("Transpose", [source], [result], f"Transpose/{result}", perm=order)
+    graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{result}/shape"))
+    return helper.make_node("Reshape", [source, f"{result}/shape"], [result], f"Reshape/{result}")
 
 
 def channels_first(tensor: TensorSpec) -> TensorSpec:

@@ -141,3 +141,20 @@ def test_channels_first() -> None:
     found = [channels_first(tensor) for tensor in tensors]
     assert found[:2] == tensors[:2]
     assert (found[2].shape, found[2].channels) == (STATE, "first")
+
+
+def test_a_state_of_one_pixel_is_reshaped():
+    """Nothing moves in it, and QNN does not compile a transpose of it at the end of a graph."""
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [node("Neg", "state_seen", "next_state_seen")],
+        "step",
+        [value("state_seen", 1, (1, 3, 1, 1))],
+        [value("next_state_seen", 1, (1, 3, 1, 1))],
+    )
+    changed = states_last(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8))
+    onnx.checker.check_model(changed, full_check=True)
+    assert [one.op_type for one in changed.graph.node] == ["Reshape", "Neg", "Reshape"]
+    session = onnxruntime.InferenceSession(changed.SerializeToString(), providers=["CPUExecutionProvider"])
+    seen = np.arange(3, dtype=np.float32).reshape(1, 1, 1, 3)
+    np.testing.assert_array_equal(session.run(None, {"state_seen": seen})[0], -seen)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,7 @@ class SameEvents(msgspec.Struct, frozen=True, kw_only=True):
         drawn: labels of the gestures in the stream, in their order.
         events: what each artifact announced.
         same: whether both announced the same labels in the same frames.
+        apart: largest distance of an event in both, frames; None: they did not announce the same labels in one order.
         top1: share of the frames in which both have the same largest logit.
         error: largest difference of a logit, as a share of the range of the second artifact's logits.
     """
@@ -66,6 +68,7 @@ class SameEvents(msgspec.Struct, frozen=True, kw_only=True):
     drawn: tuple[str, ...]
     events: tuple[tuple[Announced, ...], tuple[Announced, ...]]
     same: bool
+    apart: int | None
     top1: float
     error: float
 
@@ -132,9 +135,17 @@ def measure(file: Path, against: Path, out: Path, seconds: float, seed: int) -> 
         drawn=tuple(event.label for event in drawn.events),
         events=(announced[0], announced[1]),
         same=announced[0] == announced[1],
+        apart=_distance(announced[0], announced[1]),
         top1=float((logits[0].argmax(1) == logits[1].argmax(1)).mean()),
         error=float(np.abs(logits[0] - logits[1]).max() / max(float(np.ptp(logits[1])), 1e-12)),
     )
+
+
+def _distance(first: Sequence[Announced], second: Sequence[Announced]) -> int | None:
+    """Return the largest distance of an event in both, frames; None: the labels or their order differ."""
+    if [event.label for event in first] != [event.label for event in second]:
+        return None
+    return max((abs(a.frame - b.frame) for a, b in zip(first, second, strict=True)), default=0)
 
 
 def answers(model: Model, path: Path, drawn: DrawnStream, out: Path) -> Array:
@@ -171,7 +182,12 @@ def show(result: SameEvents) -> None:
         for name, runtime, events in zip(result.files, result.runtimes, result.events, strict=True)
     ]
     print_table(("artifact", "runtime", "announced labels (frame)"), rows)
-    typer.echo(f"the events are {'the same' if result.same else 'not the same'}")
+    if result.same:
+        typer.echo("the events are the same")
+    elif result.apart is None:
+        typer.echo("the events are not the same: their labels differ")
+    else:
+        typer.echo(f"the events are not the same: their labels are, and they are up to {result.apart} frames apart")
     typer.echo(
         f"same largest logit in {result.top1:.1%} of the frames; logits differ by up to {result.error:.2g} of the range"
     )

@@ -54,7 +54,14 @@ def test_different_events_are_reported(made, tmp_path: Path, monkeypatch, capsys
     monkeypatch.setattr(same_events, "answers", changed)
     path = made("shipped").path
     assert run(path, "--against", path, "--seconds", 8, "--out", tmp_path, "--strict") == 1
-    assert "the events are not the same" in capsys.readouterr().out
+    assert "the events are not the same: their labels differ" in capsys.readouterr().out
+
+
+def test_the_distance_of_events_is_in_frames():
+    first = tuple(same_events.Announced(label, frame) for label, frame in (("up", 3), ("down", 20)))
+    second = tuple(same_events.Announced(label, frame) for label, frame in (("up", 4), ("down", 18)))
+    assert same_events._distance(first, second) == 2 and same_events._distance((), ()) == 0
+    assert same_events._distance(first, second[:1]) is None and same_events._distance(first, second[::-1]) is None
 
 
 def test_other_networks_and_damaged_results_are_refused(made, tmp_path: Path, monkeypatch, capsys):

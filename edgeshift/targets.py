@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from edgeshift._system.file_kind import kind_of_suffix
 from edgeshift.errors import (
+    AcceleratorError,
     ArtifactError,
     ConversionError,
     EdgeshiftError,
@@ -52,6 +53,8 @@ class Runtime(NamedTuple):
         by_suffix: True if it is the default for its suffix. False: it is used only if it is requested by name.
         on_boards: True if it is part of the agent, the program that measures on boards and phones.
         threads: True if the number of its CPU threads can be chosen.
+        accelerators: what ``--accelerator`` accepts for it. The first one is used without the option; empty: the
+            runtime chooses.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Runtime(NamedTuple):
     by_suffix: bool = True
     on_boards: bool = True
     threads: bool = True
+    accelerators: tuple[str, ...] = ("cpu",)
 
 
 class Backend(NamedTuple):
@@ -213,6 +217,36 @@ def find_runtime(path: Path, name: str | None = None) -> Runtime:
     raise ArtifactError(f"{path}: no runtime for {suffix or 'a file without a suffix'}; known suffixes: {known}")
 
 
+def accelerator_options(path: Path, accelerator: str | None, runtime: str | None = None) -> dict[str, str]:
+    """Return the options of ``edgeshift.load`` with which an artifact runs on an accelerator.
+
+    Args:
+        path: path of the artifact.
+        accelerator: "cpu" or "gpu"; None: what the runtime uses by itself.
+        runtime: as for ``find_runtime``.
+
+    Raises:
+        AcceleratorError: edgeshift does not run the artifact there.
+        EdgeshiftError: errors of ``find_runtime``.
+    """
+    if accelerator is None:
+        return {}
+    record = find_runtime(path, runtime)
+    if accelerator in record.accelerators:
+        return {} if accelerator == record.accelerators[0] else {"accelerator": accelerator}
+    if not record.accelerators:
+        reason = f"{record.title} itself chooses what runs it"
+    elif record.accelerators == ("npu",):
+        reason = f"it is compiled for an NPU, and {record.title} runs it there or on a simulator"
+    else:
+        used = " or ".join(name.upper() for name in record.accelerators)
+        reason = f"edgeshift runs it with {record.title} on the {used}"
+        if accelerator == "gpu":
+            others = [other for other in RUNTIMES.values() if other.by_suffix and "gpu" in other.accelerators]
+            reason += "; on a GPU it runs " + " and ".join(f"{other.suffix} files" for other in others)
+    raise AcceleratorError(f"{path}: not on the {accelerator.upper()}: {reason}")
+
+
 def runtimes_of(target: Target) -> tuple[Runtime, ...]:
     """Return the runtimes on which artifacts of a target are checked, the default one first."""
     default = RUNTIMES[target.runtime]
@@ -272,7 +306,15 @@ _EXECUTORCH = {"executorch.runtime": "executorch"}
 _JETPACK = "on a Jetson, install JetPack; on other machines, use ONNX Runtime"
 
 for _runtime in (  # name, title, suffix, module, packages, extra
-    Runtime("tflite", "LiteRT", ".tflite", "edgeshift.runtimes.tflite", _LITERT, "tflite"),
+    Runtime(
+        "tflite",
+        "LiteRT",
+        ".tflite",
+        "edgeshift.runtimes.tflite",
+        _LITERT,
+        "tflite",
+        accelerators=("cpu", "gpu"),
+    ),
     Runtime("onnxruntime", "ONNX Runtime", ".onnx", "edgeshift.runtimes.onnxruntime", _ORT, "onnx"),
     Runtime(
         "tensorrt",
@@ -284,6 +326,7 @@ for _runtime in (  # name, title, suffix, module, packages, extra
         _JETPACK,
         False,
         threads=False,
+        accelerators=("gpu",),
     ),
     Runtime(
         "coreml",
@@ -294,6 +337,7 @@ for _runtime in (  # name, title, suffix, module, packages, extra
         "coreml",
         on_boards=False,
         threads=False,
+        accelerators=(),
     ),
     Runtime(
         "mil",
@@ -316,6 +360,7 @@ for _runtime in (  # name, title, suffix, module, packages, extra
         "qnn",
         on_boards=False,
         threads=False,
+        accelerators=("npu",),
     ),
     Runtime("pytorch", "PyTorch", ".safetensors", "edgeshift.runtimes.pytorch", _TORCH, "convert", on_boards=False),
 ):

@@ -51,5 +51,5 @@ def load(path: str | Path, *, runtime: str | None = None, isolate: bool = False,
     if isolate:
         from edgeshift.runtimes.trial import require_tried  # not at import: most programs need no child process
 
-        require_tried(artifact, record)
+        require_tried(artifact, record, options.get("accelerator"))
     return opener(artifact, **options)

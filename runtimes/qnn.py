@@ -24,6 +24,7 @@ from edgeshift.errors import ArtifactError, EdgeshiftError, missing
 from edgeshift.runtimes.native import import_runtime, native_call, require_threads
 from edgeshift.runtimes.onnxruntime import BoundExecutor, session_options, shapes
 from edgeshift.stream import Model
+from edgeshift.stream.placement import Placement
 from edgeshift.targets import Processor
 
 #: ONNX Runtime's name of the provider, and the operator that holds a binary for it.
@@ -69,7 +70,17 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
     require_tensors(artifact, shapes(session.get_inputs()), outputs)
     where = "NPU" if processor == "npu" else "simulator"
     title = f"QNN {package.build_and_package_info.qnn_version} (Hexagon {version}, {where})"
-    return Model(artifact.spec, title, lambda: BoundExecutor(runtime, session, artifact, "cpu"), processor)
+    # The session may hand nothing to the CPU, so it exists only if everything runs there.
+    placement = Placement(
+        accelerator="npu" if processor == "npu" else "npu simulator", device=f"Hexagon {version}", complete=True
+    )
+    return Model(
+        artifact.spec,
+        title,
+        lambda: BoundExecutor(runtime, session, artifact, "cpu"),
+        processor,
+        placement=placement,
+    )
 
 
 def version_in(artifact: Artifact) -> str:

@@ -25,6 +25,7 @@ from edgeshift.errors import ArtifactError, EdgeshiftError, one_line
 from edgeshift.runtimes.cuda import Cuda
 from edgeshift.runtimes.native import import_runtime
 from edgeshift.stream import Array, Model
+from edgeshift.stream.placement import Placement
 
 #: Memory that the builder may use to try kernels, bytes.
 WORKSPACE = 1 << 30
@@ -78,7 +79,11 @@ def open_artifact(
     extra = " with fp16" if half and spec.precision == "int8" else ""
     title = f"TensorRT {trt.__version__} on {device.name}, {spec.precision}{extra}"
     # The engine must be destroyed before the objects that it was read with.
-    return Model(spec, title, lambda: _EngineExecutor((logger, reader, engine), artifact, device), "gpu")
+    # An engine has no operators outside the GPU.
+    placement = Placement(accelerator="gpu", device=device.name, complete=True)
+    return Model(
+        spec, title, lambda: _EngineExecutor((logger, reader, engine), artifact, device), "gpu", placement=placement
+    )
 
 
 def engine_path(artifact: Artifact, device: str, version: str, fp16: bool) -> Path:

@@ -29,6 +29,7 @@ from edgeshift.runtimes.native import native_call, package_version, require_thre
 from edgeshift.runtimes.processor import runs_compiled_model
 from edgeshift.runtimes.tflite_graph import examine
 from edgeshift.stream import Array, Model
+from edgeshift.stream.placement import Placement
 from edgeshift.targets import missing_runtime
 
 #: (module with an Interpreter, its package), newest first.
@@ -221,7 +222,8 @@ def _on_gpu(artifact: Artifact) -> Model:
         device = _ADAPTERS.get("gpu", "GPU")
         return f"LiteRT {package_version('ai-edge-litert')} (GPU accelerator, all operators, {device})"
 
-    return Model(artifact.spec, name, _executors(artifact, compiled), "gpu")
+    placement = Placement(accelerator="gpu", device=_ADAPTERS.get("gpu"), complete=complete)
+    return Model(artifact.spec, name, _executors(artifact, compiled), "gpu", placement=placement)
 
 
 def _gpu_error(artifact: Artifact, refused: dict[str, str], failure: Exception | None) -> AcceleratorError:

@@ -3,7 +3,7 @@
 Runtimes are native code. A hostile graph can crash them, run without end, or take all memory, although the file is
 undamaged. In a child process, each of these is an error of one line.
 
-    python -m edgeshift.runtimes.trial FILE [RUNTIME]      is the child process
+    python -m edgeshift.runtimes.trial FILE RUNTIME [ACCELERATOR]      is the child process
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from edgeshift._system.text import printable
 from edgeshift.artifact.file import Artifact, read_artifact
 from edgeshift.artifact.seen import is_seen, mark_seen
 from edgeshift.artifact.spec import BYTES, StreamSpec
-from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeStepError, one_line
+from edgeshift.errors import AcceleratorError, ArtifactError, EdgeshiftError, RuntimeStepError, one_line
 from edgeshift.targets import Runtime
 
-#: Longest time of a trial, seconds. Slow boards need a few.
-SECONDS = 30
+#: Longest time of a trial, seconds. Slow boards need a few. The driver of a GPU first compiles the graph.
+SECONDS, GPU_SECONDS = 30, 180
 #: A trial may allocate ``BASE`` bytes, and ``SHARE`` bytes for each byte of the graph and of its inputs and outputs.
 BASE, SHARE = 1 << 30, 8
 #: Runtimes whose artifacts are not tried: engines are built on the device for minutes, with gigabytes of memory.
@@ -33,35 +33,44 @@ NOT_TRIED = ("tensorrt",)
 #: {runtime: packages that its own package imports if they are installed, and that running an artifact does not need}.
 #: Without them, coremltools is imported in 1 s in place of 5 s.
 NOT_NEEDED = dict.fromkeys(("coreml", "mil"), ("torch", "sklearn", "scipy", "transformers", "torchao", "executorch"))
-#: Exit status of the child for an error that it has printed.
-REFUSED = 2
+#: Exit status of the child for an error that it has printed: about the artifact, or about a GPU.
+REFUSED, NO_GPU = 2, 3
 
 
-def require_tried(artifact: Artifact, runtime: Runtime) -> None:
+def require_tried(artifact: Artifact, runtime: Runtime, accelerator: str | None = None) -> None:
     """Load an artifact and run one step in a child process, unless it has run on this machine before.
 
     Args:
         artifact: the artifact, as it is in its file.
         runtime: the runtime that will run it.
+        accelerator: "gpu" if a GPU will run it; its driver may crash, too.
 
     Raises:
+        AcceleratorError: the GPU cannot be used, or refuses a part of the graph.
         ArtifactError: the child process crashed, exceeded its memory or time, or cannot load the artifact.
     """
     path, name = artifact.path, runtime.name
     # If the runtime is not installed, the attempt to load the artifact here gives the error that says so.
-    if name in NOT_TRIED or is_seen(artifact, name) or not any(map(_installed, runtime.packages)):
+    on_gpu = accelerator == "gpu"
+    seen_as = f"{name} gpu" if on_gpu else name
+    if name in NOT_TRIED or is_seen(artifact, seen_as) or not any(map(_installed, runtime.packages)):
         return
-    command = [sys.executable, "-m", "edgeshift.runtimes.trial", os.fspath(path), name]
+    command = [sys.executable, "-m", "edgeshift.runtimes.trial", os.fspath(path), name, *(["gpu"] if on_gpu else [])]
+    seconds = GPU_SECONDS if on_gpu else SECONDS
     try:
-        done = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL)  # noqa: S603
     except subprocess.TimeoutExpired as error:
-        raise _hostile(path, f"its graph runs for more than {SECONDS} s") from error
+        raise _hostile(path, f"its graph runs for more than {seconds} s") from error
     text = done.stdout.decode(errors="replace").strip()
+    if done.returncode == NO_GPU and text:
+        raise AcceleratorError(" ".join(text.split())[:600])
     if done.returncode == REFUSED and text:
         raise ArtifactError(" ".join(text.split())[:600])
+    if done.returncode and on_gpu:
+        raise AcceleratorError(f"{path}: the driver of the GPU crashes with its graph: use the CPU")
     if done.returncode:
         raise _hostile(path, f"its graph crashes the runtime {name}, or takes more memory than its description allows")
-    mark_seen(artifact, name)
+    mark_seen(artifact, seen_as)
 
 
 def memory_limit(spec: StreamSpec) -> int:
@@ -76,12 +85,14 @@ def main(arguments: list[str]) -> int:
     from edgeshift.runtimes.native import without_packages
 
     path, runtime = Path(arguments[0]), arguments[1]
+    options = {"accelerator": name for name in arguments[2:]}
     try:
         spec = read_artifact(path).spec
-        limit_memory(memory_limit(spec))
+        if not options:  # the libraries of a GPU reserve more memory than they use
+            limit_memory(memory_limit(spec))
         black = np.zeros((spec.frame.height, spec.frame.width, 3), np.uint8)
         with without_packages(*NOT_NEEDED.get(runtime, ())):
-            model = load(path, runtime=runtime)
+            model = load(path, runtime=runtime, **options)
             if spec.mode == "clip":
                 model.clip([black])
             else:
@@ -89,6 +100,9 @@ def main(arguments: list[str]) -> int:
     except RuntimeStepError as error:
         print(printable(f"{path}: its graph cannot run: {one_line(error.__cause__ or error)}; convert the model again"))
         return REFUSED
+    except AcceleratorError as error:
+        print(printable(str(error)))
+        return NO_GPU
     except EdgeshiftError as error:
         print(printable(str(error)))
         return REFUSED

@@ -12,6 +12,7 @@ import numpy as np
 from edgeshift.apps.camera.engine.session import Session
 from edgeshift.events.spotter import Detection
 from edgeshift.stream import Prediction
+from edgeshift.stream.placement import Placement
 
 
 class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,7 @@ class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         file: path of the artifact.
         runtime: name and version of the runtime.
+        ran_on: where the graph ran, as the runtime says.
         trained: whether the weights were trained; if not, the labels mean nothing.
         notes: what everybody who uses the model must know, from the description in the file.
         hop: for a clip artifact: frames from one answer to the next; None: it takes one frame at a time.
@@ -30,6 +32,7 @@ class ArtifactSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     file: str
     runtime: str
+    ran_on: Placement
     trained: bool
     notes: tuple[str, ...]
     hop: int | None = None
@@ -129,6 +132,7 @@ def summarize(
         ArtifactSummary(
             file=str(artifact.path),
             runtime=artifact.model.runtime,
+            ran_on=artifact.model.placement,
             trained=artifact.model.spec.weights.trained,
             notes=artifact.model.spec.notes,
             hop=artifact.model.spec.hop,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -23,12 +24,14 @@ class Candidate:
         path, sha256: its path, and the hash of the whole file.
         model: the loaded model.
         without: what a network with a sound segment does not get; None: it gets frames and sounds.
+        options: the options of the runtime that choose an accelerator, see ``edgeshift.targets.accelerator_options``.
     """
 
     path: Path
     sha256: str
     model: Model
     without: Without | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hears(self) -> bool:
@@ -45,12 +48,16 @@ class Candidate:
         """A hash of everything that the result of a clip depends on, apart from the clip itself."""
         spec = self.model.spec
         parts = (self.sha256, self.model.runtime, self.rule, spec.frame_spacing, spec.clip_frames)
-        return sha256(msgspec.json.encode((*parts, "with sound", self.without) if self.hears else parts))
+        # What most measurements do not have is left out, so that they find their results from before it existed.
+        with_sound = ("with sound", self.without) if self.hears else ()
+        chosen = (dict(self.options),) if self.options else ()
+        return sha256(msgspec.json.encode((*parts, *with_sound, *chosen)))
 
 
-def open_candidate(path: Path, without: Without | None = None) -> Candidate:
-    """Load an artifact or a checkpoint. Raise the errors of ``edgeshift.load``."""
+def open_candidate(path: Path, without: Without | None = None, options: Mapping[str, str] | None = None) -> Candidate:
+    """Load an artifact or a checkpoint. Arguments as the attributes of ``Candidate``, errors of ``edgeshift.load``."""
     from edgeshift.runtimes import load
 
-    model = load(path, isolate=True)
-    return Candidate(path, sha256(artifact_bytes(path)), model, without)
+    options = dict(options or {})
+    model = load(path, isolate=True, **options)
+    return Candidate(path, sha256(artifact_bytes(path)), model, without, options)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edgeshift.artifact.description import CLIP_FRAMES
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.stream import Prediction, Stream
+from edgeshift.stream.placement import Placement
 from edgeshift.stream.sequence import answered_frames, answers
 from edgeshift.video.clips import TimedFrame, paced, uniform
 from edgeshift.video.dataset import LabelledClip
@@ -23,11 +24,13 @@ from edgeshift.video.fit import Frame, fit_frame
 class FrameLogits:
     """The timestamps of a clip's answers, seconds, float64 [T], and their logits, float32 [T, classes].
 
-    There is an answer for each frame, or for a clip artifact at each hop.
+    There is an answer for each frame, or for a clip artifact at each hop. ``ran_on`` says where a device ran the graph;
+    None: this machine ran it, or the device does not say it.
     """
 
     times: npt.NDArray[np.float64]
     logits: npt.NDArray[np.float32]
+    ran_on: Placement | None = None
 
 
 def stream_clip(

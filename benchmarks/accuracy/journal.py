@@ -8,6 +8,7 @@ import msgspec
 
 from edgeshift._system.json_lines import JsonLines
 from edgeshift.benchmarks.accuracy.score import ClipScore
+from edgeshift.stream.placement import Placement
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,11 +18,13 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         key: hash of the artifact and its event rule, see ``Candidate.key``.
         bytes: size of the clip's file.
         clip: the predictions for the clip.
+        ran_on: where the graph ran; None: the entry is older than this field, or the device did not say it.
     """
 
     key: str
     bytes: int
     clip: ClipScore
+    ran_on: Placement | None = None
 
 
 class Journal:
@@ -41,11 +44,11 @@ class Journal:
         """Whether a result is stored now."""
         return self._lines.holds_results
 
-    def find(self, key: str, file: str, label: str, size: int) -> ClipScore | None:
+    def find(self, key: str, file: str, label: str, size: int) -> Entry | None:
         """Return the stored result of a clip; None: it was not measured yet, or its label or file changed."""
         entry = self._entries.get((key, file))
-        return entry.clip if entry and entry.bytes == size and entry.clip.label == label else None
+        return entry if entry and entry.bytes == size and entry.clip.label == label else None
 
-    def add(self, key: str, size: int, clip: ClipScore) -> None:
+    def add(self, key: str, size: int, clip: ClipScore, ran_on: Placement | None = None) -> None:
         """Store a result."""
-        self._lines.add(Entry(key, size, clip))
+        self._lines.add(Entry(key, size, clip, ran_on))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.score import ClipScore, score_clip
 from edgeshift.errors import EdgeshiftError, SoundError, VideoError, VideoWarning, one_line
 from edgeshift.stream.listening import Listening
+from edgeshift.stream.placement import Placement
 from edgeshift.video.clip_files import frame_files
 from edgeshift.video.dataset import LabelledClip
 
@@ -41,6 +42,7 @@ class Measured:
         clips: the predictions for each clip, in the order of the data set.
         unreadable: name and reason for every clip that could not be streamed, in the order of the data set.
         without: what a network with a sound segment did not get; None: nothing was left out.
+        ran_on: where the graph ran, as the runtime says; None: a device ran it and does not say it.
     """
 
     file: str
@@ -51,6 +53,7 @@ class Measured:
     clips: tuple[ClipScore, ...]
     unreadable: tuple[tuple[str, Reason], ...] = ()
     without: Without | None = None
+    ran_on: Placement | None = None
 
 
 def measure(
@@ -72,31 +75,36 @@ def measure(
         advance: called after each clip.
 
     Raises:
-        EdgeshiftError: no clip can be read, or logits are not finite.
+        EdgeshiftError: no clip can be read, logits are not finite, or not all clips ran on the same accelerator.
     """
     clips = list(clips)
     scores: dict[str, ClipScore] = {}
     unreadable: dict[str, Reason] = {}
+    placements: dict[Placement | None, None] = {}
     missing = []
     for clip in clips:
         known = journal.find(_key(candidate, clip), clip.name, clip.label, _size(clip)) if journal else None
         if known is None:
             missing.append(clip)
         else:
-            scores[clip.name] = known
+            scores[clip.name] = known.clip
+            placements[known.ran_on] = None
             advance()
-    results: Iterator[Result]
+    results: Iterator[tuple[LabelledClip, ClipScore | Reason, Placement | None]]
     if elsewhere is not None:
-        results = (_score(candidate, clip, logits) for clip, logits in elsewhere(candidate, missing))
+        answered = elsewhere(candidate, missing)
+        results = ((*_score(candidate, clip, logits), _ran_on(logits)) for clip, logits in answered)
     else:
-        results = stream_here(candidate, missing) if jobs == 1 else stream_in_processes(candidate, missing, jobs)
-    for clip, result in results:
+        here = stream_here(candidate, missing) if jobs == 1 else stream_in_processes(candidate, missing, jobs)
+        results = ((clip, result, candidate.model.placement) for clip, result in here)
+    for clip, result, ran_on in results:
         if isinstance(result, Reason):
             unreadable[clip.name] = result
         else:
             scores[clip.name] = result
+            placements[ran_on] = None
             if journal:
-                journal.add(_key(candidate, clip), _size(clip), result)
+                journal.add(_key(candidate, clip), _size(clip), result, ran_on)
         advance()
     if not scores:
         first = next((f"{name}: {reason}" for name, reason in unreadable.items()), "the data set is empty")
@@ -105,8 +113,30 @@ def measure(
     reasons = tuple((clip.name, unreadable[clip.name]) for clip in clips if clip.name in unreadable)
     name, model = printable(candidate.path.name), candidate.model
     return Measured(
-        name, candidate.sha256, model.runtime, model.spec, candidate.rule, in_order, reasons, candidate.without
+        file=name,
+        sha256=candidate.sha256,
+        runtime=model.runtime,
+        spec=model.spec,
+        rule=candidate.rule,
+        clips=in_order,
+        unreadable=reasons,
+        without=candidate.without,
+        ran_on=_only(placements, name),
     )
+
+
+def _ran_on(logits: FrameLogits | Reason) -> Placement | None:
+    return None if isinstance(logits, Reason) else logits.ran_on
+
+
+def _only(placements: Iterable[Placement | None], file: str) -> Placement | None:
+    """Return where all clips ran. Results that do not say it, such as those of an older journal, are left out."""
+    known = [placement for placement in placements if placement is not None]
+    if len(known) > 1:
+        raise EdgeshiftError(
+            f"{file}: some clips ran on {known[0].title} and others on {known[1].title}: run again without --resume"
+        )
+    return known[0] if known else None
 
 
 def stream_here(candidate: Candidate, clips: Iterable[LabelledClip]) -> Iterator[Result]:
@@ -127,7 +157,10 @@ def stream_in_processes(candidate: Candidate, clips: Iterable[LabelledClip], job
     """Stream clips in several processes, and yield the same as ``stream_here``, in the order of completion."""
     # The processes are spawned, because the threads of a runtime do not survive a fork.
     pool = ProcessPoolExecutor(
-        jobs, get_context("spawn"), _open_in_process, (candidate.path, candidate.sha256, candidate.without)
+        jobs,
+        get_context("spawn"),
+        _open_in_process,
+        (candidate.path, candidate.sha256, candidate.without, candidate.options),
     )
     with pool:
         futures: dict[Future[tuple[ClipScore | Reason, tuple[str, ...]]], LabelledClip] = {
@@ -152,8 +185,8 @@ def stream_in_processes(candidate: Candidate, clips: Iterable[LabelledClip], job
 _candidates: list[Candidate] = []
 
 
-def _open_in_process(path: Path, digest: str, without: Without | None) -> None:
-    candidate = open_candidate(path, without)
+def _open_in_process(path: Path, digest: str, without: Without | None, options: Mapping[str, str]) -> None:
+    candidate = open_candidate(path, without, options)
     if candidate.sha256 != digest:
         raise EdgeshiftError(f"{path} changed while it was measured")
     _candidates.append(candidate)

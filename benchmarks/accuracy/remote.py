@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -12,7 +12,6 @@ import numpy as np
 
 from edgeshift._system.files import sha256
 from edgeshift.artifact.file import artifact_bytes, read_artifact
-from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.accuracy.candidate import Candidate
 from edgeshift.benchmarks.accuracy.clip import FrameLogits, fitted_clip
 from edgeshift.benchmarks.devices.device import Device
@@ -32,8 +31,10 @@ BATCH = 512
 TIMEOUT, SLOWEST_STEP = 120.0, 10.0
 
 
-def open_on_device(device: Device, path: Path) -> Candidate:
+def open_on_device(device: Device, path: Path, options: Mapping[str, str] | None = None) -> Candidate:
     """Return an artifact to measure on a device. It is not loaded on this machine.
+
+    ``options`` are those of ``Candidate``. The device says with the logits where it ran the graph.
 
     Raises:
         ArtifactError: the artifact is damaged or is a folder.
@@ -55,7 +56,7 @@ def open_on_device(device: Device, path: Path) -> Candidate:
         )
     where = f"{device.name}, native agent" if native else device.name
     model = Model(spec, f"{runtime} {versions[runtime]} on {where}", _not_loaded)
-    return Candidate(path, sha256(artifact_bytes(path)), model)
+    return Candidate(path, sha256(artifact_bytes(path)), model, options=dict(options or {}))
 
 
 class _Fitted(NamedTuple):
@@ -89,16 +90,17 @@ def stream_on_device(
             continue
         batch.append(_Fitted(clip, times, frames))
         if sum(len(fitted.frames) for fitted in batch) >= BATCH:
-            yield from _stream_batch(device, artifact, spec, batch)
+            yield from _stream_batch(device, artifact, candidate, batch)
             batch = []
     if batch:
-        yield from _stream_batch(device, artifact, spec, batch)
+        yield from _stream_batch(device, artifact, candidate, batch)
 
 
 def _stream_batch(
-    device: Device, artifact: str, spec: StreamSpec, batch: Sequence[_Fitted]
+    device: Device, artifact: str, candidate: Candidate, batch: Sequence[_Fitted]
 ) -> Iterator[tuple[LabelledClip, FrameLogits]]:
     received: dict[str, ClipLogits] = {}
+    spec, options = candidate.model.spec, [f"{name}={value}" for name, value in candidate.options.items()]
 
     def receive(message: Message) -> None:
         if isinstance(message, ClipLogits):
@@ -113,7 +115,7 @@ def _stream_batch(
         path = device.push(file, f"clips_{sha256(file.read_bytes())[:16]}.npz")
         timeout = TIMEOUT + SLOWEST_STEP * sum(len(fitted.frames) for fitted in batch)
         try:
-            call_worker(device, ["logits", artifact, path], timeout, ClipLogits, receive=receive)
+            call_worker(device, ["logits", artifact, path, *options], timeout, ClipLogits, receive=receive)
         except DeviceLostError as error:
             lost = error
         finally:
@@ -130,7 +132,8 @@ def _stream_batch(
         if logits.shape != expected:
             shapes = f"logits of shape {list(logits.shape)}, and {list(expected)} was expected"
             raise DeviceError(f"{device.name}: {clip.name}: the worker sent {shapes}")
-        yield clip, FrameLogits(np.array(times, np.float64)[indices], logits)
+        ran_on = message.ran_on if message else None
+        yield clip, FrameLogits(np.array(times, np.float64)[indices], logits, ran_on)
     if lost is not None:
         raise lost
 

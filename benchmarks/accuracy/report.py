@@ -14,6 +14,7 @@ from edgeshift.benchmarks.accuracy.score import PREDICTIONS, RUNNING_FRAMES, Cli
 from edgeshift.benchmarks.statistics import Share, mcnemar, paired_interval, share
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.events.spotter import no_gesture_index, unit_of
+from edgeshift.stream.placement import Placement, placement_of
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.measure import Measured
@@ -69,6 +70,8 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         file, sha256: name and hash of the file.
         model, precision, trained, frame_spacing: from the description in the file.
         runtime: name and version of the runtime.
+        ran_on: where the graph ran, as the runtime says; None: the report is older than this field, or the native agent
+            measured, which uses the processor.
         problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
         notes: what everybody who uses the model must know, from the description in the file.
         hop: number of frames from one answer of a clip artifact to the next; None: it is a stream's, which answers each
@@ -91,6 +94,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     model: str
     precision: str
     runtime: str
+    ran_on: Placement | None = None
     trained: bool
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -108,6 +112,11 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
     idle: tuple[ExcludedClips, ...]
     unreadable: tuple[Unreadable, ...]
     clips: tuple[ClipScore, ...]
+
+    @property
+    def placement(self) -> Placement:
+        """Where the graph ran."""
+        return placement_of(self.ran_on, self.runtime)
 
     @property
     def unit(self) -> str:
@@ -237,6 +246,7 @@ def _artifact_result(measured: Measured, subset: Sequence[str] | None) -> Artifa
         model=spec.model.name,
         precision=spec.precision,
         runtime=measured.runtime,
+        ran_on=measured.ran_on,
         trained=spec.weights.trained,
         problems=spec.problems,
         notes=spec.notes,

@@ -10,7 +10,7 @@ from edgeshift.benchmarks.accuracy.score import PREDICTIONS
 from edgeshift.benchmarks.statistics import Share
 
 #: Headings of the table with one row per artifact. The accuracy by consensus is shown with its 95% interval.
-COLUMNS = ("file", "model", "precision", *PREDICTIONS)
+COLUMNS = ("file", "ran on", "model", "precision", *PREDICTIONS)
 #: Headings of the table that compares artifacts with the first one.
 COMPARISON_COLUMNS = ("file", "clips", "prediction changed", "now wrong", "now right", "McNemar p", "difference")
 
@@ -19,7 +19,7 @@ def artifact_rows(report: Report) -> list[tuple[str, ...]]:
     """Return one row per artifact, in the order of ``COLUMNS``."""
     return [
         (
-            *(artifact.file, artifact.model, artifact.precision),
+            *(artifact.file, artifact.placement.accelerator, artifact.model, artifact.precision),
             str(artifact.accuracy.get(PREDICTIONS[0], "-")),
             *(_percent(artifact.accuracy.get(name)) for name in PREDICTIONS[1:]),
         )
@@ -52,8 +52,8 @@ def data_facts(report: Report) -> list[tuple[str, str]]:
 
 def remarks(artifact: ArtifactResult) -> list[str]:
     """Return the remarks below the table: the runtime, and reasons to be careful with the figures."""
-    lines = [f"runtime: {artifact.runtime}", *(f"{FAILED}: {problem}" for problem in artifact.problems)]
-    lines += artifact.notes
+    lines = [f"runtime: {artifact.runtime}", f"ran on {artifact.placement.text}"]
+    lines += [*(f"{FAILED}: {problem}" for problem in artifact.problems), *artifact.notes]
     if not artifact.trained:
         lines.append("the weights are untrained, so the accuracy means nothing")
     if artifact.assumed:

@@ -9,6 +9,7 @@ import msgspec
 
 from edgeshift.benchmarks.devices.messages import Message
 from edgeshift.benchmarks.latency.result import Memory, Minute, Repeat, Settings
+from edgeshift.stream.placement import Placement
 
 
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,11 +58,15 @@ class MemoryMeasured(Message, frozen=True, kw_only=True, tag="memory"):
 
 
 class ClipLogits(Message, frozen=True, kw_only=True, tag="logits"):
-    """The logits [T, classes] of one clip, the clip's name in the .npz file, and the runtime that computed them."""
+    """The logits [T, classes] of one clip, the clip's name in the .npz file, and the runtime that computed them.
+
+    ``ran_on`` says where the runtime ran the graph; None: the agent does not say it.
+    """
 
     clip: str
     logits: list[list[float]]
     runtime: str
+    ran_on: Placement | None = None
 
 
 class PowerSample(Message, frozen=True, kw_only=True, tag="power"):

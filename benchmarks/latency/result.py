@@ -16,6 +16,7 @@ import msgspec
 
 from edgeshift._system.clock import Date
 from edgeshift.benchmarks.devices.facts import Facts
+from edgeshift.stream.placement import Placement, placement_of
 
 VERSION = 1
 #: The field ``kind`` of a latency report; an accuracy report has none.
@@ -98,6 +99,8 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
         competing: share of the CPU time of the cores that the process may use, which other processes used while steps
             were timed, 0 to 1; None: not known.
         energy, runtime: energy of the timed steps, and name and version of the runtime.
+        ran_on: where the graph ran, as the runtime says; None: the report is older than this field, or a vendor's
+            program or the native agent measured, which use the processor.
         checked: whether the artifact's self-check passed on the device; None: it has none.
         reported: microseconds that a vendor's benchmark program reports, such as {"mean": 5100.0}. JSON: "told".
     """
@@ -122,8 +125,14 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
     competing: float | None = None
     energy: Energy
     runtime: str
+    ran_on: Placement | None = None
     checked: bool | None = None
     reported: dict[str, float] = {}
+
+    @property
+    def placement(self) -> Placement:
+        """Where the graph ran."""
+        return placement_of(self.ran_on, self.runtime)
 
 
 class Memory(Struct, frozen=True, kw_only=True):

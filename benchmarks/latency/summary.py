@@ -17,6 +17,7 @@ import numpy as np
 from edgeshift.benchmarks.latency.result import ArtifactInfo, ArtifactResult, Repeat, Report, Settings
 from edgeshift.benchmarks.latency.validity import Validity, check_validity, new_throttling, tail
 from edgeshift.stream.percentiles import PERCENTILES, percentile
+from edgeshift.stream.placement import Placement
 
 #: The phases of a step that are timed separately, in order.
 PHASES = ("pre", "infer", "post", "end_to_end")
@@ -83,6 +84,7 @@ class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told
 
     Attributes:
         runtime: names and versions of the runtimes of all repeats.
+        ran_on: where the graph ran in the repeats, each place once.
         repeats, steps: number of repeats, and of timed steps of all repeats together.
         load, first: seconds to load, and of the first step.
         phases: {phase: percentiles}.
@@ -100,6 +102,7 @@ class Summary(ArtifactInfo, frozen=True, kw_only=True, rename={"reported": "told
     """
 
     runtime: str
+    ran_on: tuple[Placement, ...]
     repeats: int
     steps: int
     load: float | None
@@ -167,6 +170,7 @@ def _summarize(artifact: ArtifactResult, report: Report) -> Summary:
     return Summary(
         **{name: getattr(artifact, name) for name in ArtifactInfo.__struct_fields__},
         runtime=", ".join(dict.fromkeys(repeat.runtime for repeat in repeats)) or "-",
+        ran_on=tuple(dict.fromkeys(repeat.placement for repeat in repeats)),
         repeats=len(repeats),
         steps=sum(map(_steps, repeats)),
         load=_median([repeat.load for repeat in repeats]),

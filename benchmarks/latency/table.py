@@ -8,14 +8,15 @@ from edgeshift.artifact.file import FAILED
 from edgeshift.benchmarks.latency.result import Report, Settings
 from edgeshift.benchmarks.latency.summary import PHASES, Summary
 from edgeshift.stream.percentiles import PERCENTILES
+from edgeshift.stream.placement import accelerators, texts
 
 #: Headings of the table with one row per artifact. Its steps are frames.
 COLUMNS = (
-    *("file", "size", "infer p50 ms", "p90 ms", "end to end p50 ms", "p90 ms", "p99 ms"),
+    *("file", "ran on", "size", "infer p50 ms", "p90 ms", "end to end p50 ms", "p90 ms", "p99 ms"),
     *("steps/s", "spread", "memory", "valid"),
 )
 #: The headings if there is a clip artifact, whose steps are answers.
-CLIP_COLUMNS = (*COLUMNS[:7], "per frame p50 ms", "answers/s", *COLUMNS[8:])
+CLIP_COLUMNS = (*COLUMNS[:8], "per frame p50 ms", "answers/s", *COLUMNS[9:])
 #: Headings of the table with one row per phase.
 PHASE_COLUMNS = ("phase", *(f"{name} ms" for name in PERCENTILES))
 Row = tuple[str, ...]
@@ -33,6 +34,7 @@ def artifact_rows(summaries: Sequence[Summary]) -> list[Row]:
         infer, total = summary.phases["infer"], summary.phases["end_to_end"]
         row = (
             summary.file,
+            accelerators(summary.ran_on),
             bytes_text(summary.bytes),
             *map(milliseconds, (infer.p50, infer.p90, total.p50, total.p90, total.p99)),
             *((milliseconds(summary.per_frame),) if with_clips else ()),
@@ -100,7 +102,8 @@ def settings_facts(settings: Settings, version: str) -> list[tuple[str, str]]:
 
 def remarks(summary: Summary) -> list[str]:
     """Return the remarks below the tables: warnings, figures of the mode, energy, and flags that are unknown."""
-    lines = [*(f"{FAILED}: {problem}" for problem in summary.problems), *summary.notes, *summary.warnings]
+    lines = [f"ran on {texts(summary.ran_on)}", *(f"{FAILED}: {problem}" for problem in summary.problems)]
+    lines += [*summary.notes, *summary.warnings]
     if (clip := _clip_text(summary)) is not None:
         lines.append(clip)
     if summary.competing is not None and summary.validity.undisturbed is not False:  # the warning has the figure

@@ -91,7 +91,9 @@ def find_program(artifact: Path, settings: Settings) -> Program:
         known = " and ".join(PROGRAMS)
         raise DeviceError(f"{artifact.name}: the vendors' programs run {known}, not {artifact.suffix or 'this file'}")
     given = [f"--mode {settings.mode}"] if settings.mode in ("paced", "sustained") else []
-    given += ["--lock-clocks"] * settings.locked + ["--option"] * bool(settings.options)
+    given += ["--lock-clocks"] * settings.locked
+    given += ["--accelerator"] * ("accelerator" in settings.options)
+    given += ["--option"] * bool(settings.options.keys() - {"accelerator"})
     if given:
         raise DeviceError(f"{program.name} has no {' or '.join(given)}: leave it out, or measure with the agent")
     return program

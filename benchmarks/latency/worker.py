@@ -3,7 +3,8 @@
     probe                       report facts, versions and runtimes
     bench JOB.json              measure one repeat
     memory JOB.json             measure memory
-    logits ARTIFACT CLIPS.npz   compute the logits of every frame of every clip, each clip from fresh states
+    logits ARTIFACT CLIPS.npz [OPTION=VALUE]
+                                compute the logits of every frame of every clip, each clip from fresh states
     sample UNIT VOLTAGE CURRENT sample power until stopped; used by ``bench``
 
 It prints its results to standard output, as messages (see ``messages``). It needs numpy, msgspec and a runtime, and
@@ -124,6 +125,7 @@ def bench(path: str) -> None:
             waited=waited,
             energy=Energy(reason="the device was lost"),
             runtime=model.runtime,
+            ran_on=model.placement,
         )
         minutes: list[Minute] = []
         with competing_load() as load, meter.measured():
@@ -161,19 +163,20 @@ def memory(path: str) -> None:
     write_message(MemoryMeasured(memory=measure_memory(lambda: _open(job)[1], frames)))
 
 
-def logits(artifact: str, clips: str) -> None:
+def logits(artifact: str, clips: str, *options: str) -> None:
     """Compute the logits of every answer for every clip.
 
     Args:
         artifact: path of the artifact.
         clips: path of an .npz file with clips by name, each uint8 [T, H, W, 3] of the network's size.
+        options: options of the runtime, such as "accelerator=gpu".
     """
-    model = _load(artifact)
+    model = _load(artifact, **dict(option.split("=", 1) for option in options))
     stream = model.fitted().stream()
     with np.load(clips, allow_pickle=False) as file:
         for name in file.files:
             rows = [answer.logits.tolist() for answer in answers(stream, _checked_frames(file[name], clips))]
-            write_message(ClipLogits(clip=name, logits=rows, runtime=model.runtime))
+            write_message(ClipLogits(clip=name, logits=rows, runtime=model.runtime, ran_on=model.placement))
 
 
 def _run_sustained(
@@ -223,7 +226,8 @@ MEMORY, SHARE = 2 << 30, 8
 
 
 def _load(path: str, runtime: str | None = None, **options: Any) -> Model:
-    if runtime in LIMITED and "provider" not in options and path.endswith(GRAPHS) and Path(path).is_file():
+    unlimited = "provider" in options or options.get("accelerator") == "gpu"
+    if runtime in LIMITED and not unlimited and path.endswith(GRAPHS) and Path(path).is_file():
         limit_memory(MEMORY + SHARE * Path(path).stat().st_size)
     try:
         return load(path, runtime=runtime, **options)

@@ -19,8 +19,9 @@ SAME_FILE = (
     "the same file was measured twice (equal SHA-256): a difference comes from the runtime, from edgeshift or from the "
     "decoding of the clips"
 )
-#: Names that ``across`` accepts: the data set or its split may differ. Clips that are in both reports are compared.
-ACROSS = ("data", "split")
+#: Names that ``across`` accepts: the data set or its split may differ (clips that are in both reports are compared), and
+#: the accelerators that ran the artifacts.
+ACROSS = ("data", "split", "accelerator")
 
 
 class Change(Comparison, frozen=True, kw_only=True):
@@ -66,7 +67,8 @@ def compare_accuracy(
         across: names of conditions that may differ, out of ``ACROSS``.
 
     Raises:
-        EdgeshiftError: the clips differ, the artifacts cannot be paired, or two of them have no clip in common.
+        EdgeshiftError: the clips or the accelerators differ, the artifacts cannot be paired, or two of them have no
+            clip in common.
     """
     for name in across:
         if name not in ACROSS:
@@ -78,6 +80,13 @@ def compare_accuracy(
             f"({after.split or 'all'}); to compare the clips that are in both, add --across {','.join(refused)}"
         )
     pairs, unpaired = pair_artifacts(before.subjects, after.subjects)
+    if "accelerator" not in across:
+        for first, second in pairs:
+            if _differ(first, second):
+                raise EdgeshiftError(
+                    f"the runs differ in accelerator ({first.placement.title} against {second.placement.title}): "
+                    "permit it with --across accelerator"
+                )
     return Changes(
         tolerance=tolerance,
         pairs=tuple(_compare(first, second, tolerance) for first, second in pairs),
@@ -116,7 +125,14 @@ def _compare(before: ArtifactResult, after: ArtifactResult, tolerance: float) ->
     )
 
 
+def _differ(before: ArtifactResult, after: ArtifactResult) -> bool:
+    return before.placement.title != after.placement.title
+
+
 def _notes(before: ArtifactResult, after: ArtifactResult) -> tuple[str, ...]:
+    if _differ(before, after):
+        ran = f"A ran on {before.placement.title}, B on {after.placement.title}"
+        return (f"{ran}: a difference may come from this alone",)
     if before.without != after.without:
         given = [f"without {name}" if name else "with frames and sounds" for name in (before.without, after.without)]
         return (f"A was measured {given[0]}, B {given[1]}: a difference may come from this alone",)

@@ -31,7 +31,8 @@ REQUIRED: dict[str, Condition] = {
     "pinning": lambda report, artifact: report.settings.cores,
     "frames": lambda report, artifact: report.settings.frames,
     "frame-size": lambda report, artifact: frame_size(report.settings),
-    "options": lambda report, artifact: options_text(report.settings.options),
+    "accelerator": lambda report, artifact: sorted({repeat.placement.title for repeat in artifact.repeats}),
+    "options": lambda report, artifact: options_text(_without_accelerator(report.settings.options)),
     "target": lambda report, artifact: artifact.target,
     "model": lambda report, artifact: artifact.model,
     "precision": lambda report, artifact: artifact.precision,
@@ -81,6 +82,11 @@ def differences(
     """Return the conditions that differ between two measurements."""
     values = [(name, read(*before), read(*after)) for name, read in conditions.items()]
     return [Difference(name, _text(first), _text(second)) for name, first, second in values if first != second]
+
+
+def _without_accelerator(options: dict[str, str]) -> dict[str, str]:
+    """Return the options that do not choose an accelerator. What was chosen is the condition "accelerator"."""
+    return {name: value for name, value in options.items() if name != "accelerator"}
 
 
 def _form(artifact: ArtifactResult) -> str:

@@ -11,15 +11,21 @@ from edgeshift.benchmarks.latency.result import Report as LatencyReport
 from edgeshift.benchmarks.latency.summary import Summary
 from edgeshift.benchmarks.reports.figure import INK, MUTED, SERIES, Drawing, canvas
 from edgeshift.benchmarks.statistics import Share
+from edgeshift.stream.placement import accelerators
 
 #: The name of a report of latency, the report, and the summary of each of its artifacts.
 Summarized = tuple[str, LatencyReport, Sequence[Summary]]
+#: What an accuracy belongs to: the hash of a file, and the accelerators that ran it.
+Subject = tuple[str, str]
 #: Dots nearer than this share of an axis overlap.
 OVERLAP = 0.06
 
 
 class Point(NamedTuple):
-    """An artifact on a device, with its median latency in milliseconds and its accuracy, if that was measured."""
+    """An artifact on a device, with its median latency in milliseconds and its accuracy, if that was measured.
+
+    The name of the device also has the accelerator, unless it is the processor.
+    """
 
     report: str
     device: str
@@ -32,18 +38,21 @@ class Point(NamedTuple):
 def overview(latency: Sequence[Summarized], accuracy: Sequence[AccuracyReport]) -> dict[str, Any] | None:
     """Return the variables of ``templates/overview.html``; None: fewer than two artifacts have a median.
 
-    The accuracy of an artifact is found by the hash of its file.
+    The accuracy of an artifact is found by the hash of its file and by the accelerator, because an accelerator may
+    compute other logits.
 
     Raises:
         RuntimeMissingError: matplotlib is not installed.
     """
-    devices = [f"{report.facts.board or report.facts.processor} ({report.device})" for _, report, _ in latency]
-    colours = {device: SERIES[index % len(SERIES)] for index, device in enumerate(dict.fromkeys(devices))}
-    data, shares = _accuracies(accuracy, {summary.sha256 for _, _, summaries in latency for summary in summaries})
+    measured = [
+        (name, _device(report, summary), summary) for name, report, summaries in latency for summary in summaries
+    ]
+    devices = dict.fromkeys(device for _, device, _ in measured)
+    colours = {device: SERIES[index % len(SERIES)] for index, device in enumerate(devices)}
+    data, shares = _accuracies(accuracy, {_subject(summary) for _, _, summary in measured})
     points = [
-        Point(name, device, colours[device], summary, p50 / 1000, shares.get(summary.sha256))
-        for (name, _, summaries), device in zip(latency, devices, strict=True)
-        for summary in summaries
+        Point(name, device, colours[device], summary, p50 / 1000, shares.get(_subject(summary)))
+        for name, device, summary in measured
         if (p50 := summary.phases["end_to_end"].p50) is not None
     ]
     if len(points) < 2:
@@ -60,19 +69,30 @@ def overview(latency: Sequence[Summarized], accuracy: Sequence[AccuracyReport]) 
     }
 
 
-def _accuracies(reports: Sequence[AccuracyReport], hashes: Collection[str]) -> tuple[str, dict[str, Share]]:
-    """Return the data set on which most of the files were measured, and {hash: consensus accuracy} on it.
+def _device(report: LatencyReport, summary: Summary) -> str:
+    """Return the name of the device, with the accelerator if it is not the processor."""
+    name, ran_on = f"{report.facts.board or report.facts.processor} ({report.device})", accelerators(summary.ran_on)
+    return name if ran_on in ("cpu", "-") else f"{name}, {ran_on}"
+
+
+def _subject(summary: Summary) -> Subject:
+    return summary.sha256, accelerators(summary.ran_on)
+
+
+def _accuracies(reports: Sequence[AccuracyReport], subjects: Collection[Subject]) -> tuple[str, dict[Subject, Share]]:
+    """Return the data set on which most of the subjects were measured, and {subject: consensus accuracy} on it.
 
     Accuracies on different data sets cannot share an axis, so the others are left out.
     """
-    by_data: dict[tuple[str, str], dict[str, Share]] = {}
+    by_data: dict[tuple[str, str], dict[Subject, Share]] = {}
     for report in reports:
         data = report.data + (f", split {report.split}" if report.split else "")
         shares = by_data.setdefault((data, report.data_sha256), {})
         for artifact in report.subjects:
             share = artifact.accuracy.get("consensus")
-            if share is not None and share.value is not None and artifact.sha256 in hashes:
-                shares[artifact.sha256] = share
+            subject = artifact.sha256, artifact.placement.accelerator
+            if share is not None and share.value is not None and subject in subjects:
+                shares[subject] = share
     if not by_data:
         return "", {}
     (data, _), shares = max(by_data.items(), key=lambda entry: len(entry[1]))

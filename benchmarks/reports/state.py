@@ -12,6 +12,7 @@ from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
 from edgeshift.benchmarks.latency.result import Report as LatencyReport
 from edgeshift.benchmarks.latency.result import SensorReading
 from edgeshift.benchmarks.latency.summary import summarize
+from edgeshift.stream.placement import Placement, texts
 
 #: Text for a value that the device does not report.
 UNKNOWN = "not known"
@@ -28,6 +29,7 @@ class LatencyState(msgspec.Struct, frozen=True, kw_only=True):
         coolest, hottest: lowest and highest temperature of the hottest sensor around the repeats, degrees Celsius.
         throttled: why the device throttled around a repeat; empty: it did not; None: not reported.
         competing: largest share of the CPU time that other processes used in a repeat; None: not reported.
+        ran_on: where the graphs of the artifacts ran, each place once.
         locked, mode: whether the clocks were locked, and the mode of the measurement.
         valid: whether all measurements of the report are valid.
     """
@@ -47,6 +49,7 @@ class LatencyState(msgspec.Struct, frozen=True, kw_only=True):
     hottest: float | None
     throttled: tuple[str, ...] | None
     competing: float | None
+    ran_on: tuple[Placement, ...]
     locked: bool
     mode: str
     valid: bool
@@ -64,6 +67,7 @@ class LatencyState(msgspec.Struct, frozen=True, kw_only=True):
             ("device", f"{self.board} ({self.device})"),
             ("system", self.system),
             ("edgeshift", self.edgeshift),
+            ("ran on", texts(self.ran_on)),
             ("mode", self.mode),
             ("governor", ", ".join(self.governors) or UNKNOWN),
             ("clocks", "locked" if self.locked else "not locked"),
@@ -78,7 +82,7 @@ class LatencyState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccuracyState(msgspec.Struct, frozen=True, kw_only=True):
-    """What distinguishes a report of accuracy: its name, its date, its data, and the runtimes of its artifacts."""
+    """What distinguishes a report of accuracy: its name, its date, its data, and what ran its artifacts."""
 
     kind: str = "accuracy"
     report: str
@@ -86,6 +90,7 @@ class AccuracyState(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     split: str | None
     runtimes: tuple[str, ...]
+    ran_on: tuple[Placement, ...]
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -95,6 +100,7 @@ class AccuracyState(msgspec.Struct, frozen=True, kw_only=True):
             ("date", date_text(self.date)),
             ("data", self.data + split),
             ("runtime", ", ".join(self.runtimes)),
+            ("ran on", texts(self.ran_on)),
         ]
 
 
@@ -106,7 +112,12 @@ def report_state(report: LatencyReport | AccuracyReport, name: str) -> State:
     if isinstance(report, AccuracyReport):
         runtimes = dict.fromkeys(artifact.runtime for artifact in report.subjects)
         return AccuracyState(
-            report=name, date=report.date, data=report.data, split=report.split, runtimes=tuple(runtimes)
+            report=name,
+            date=report.date,
+            data=report.data,
+            split=report.split,
+            runtimes=tuple(runtimes),
+            ran_on=tuple(dict.fromkeys(artifact.placement for artifact in report.subjects)),
         )
     readings = _readings(report)
     degrees = [max(reading.temperatures.values()) for reading in readings if reading.temperatures]
@@ -127,6 +138,7 @@ def report_state(report: LatencyReport | AccuracyReport, name: str) -> State:
         hottest=max(degrees, default=None),
         throttled=tuple(dict.fromkeys(reason for several in reasons for reason in several)) if reasons else None,
         competing=max((s.competing for s in summaries if s.competing is not None), default=None),
+        ran_on=tuple(dict.fromkeys(place for summary in summaries for place in summary.ran_on)),
         locked=report.settings.locked,
         mode=report.settings.mode,
         valid=all(summary.validity.valid for summary in summaries),

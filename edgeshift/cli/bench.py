@@ -11,6 +11,7 @@ from edgeshift.cli.bench_device import VENDOR_INPUTS
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, Options, decide
 from edgeshift.cli.options import (
+    Accelerator,
     Agent,
     Artifacts,
     AsJson,
@@ -29,8 +30,15 @@ from edgeshift.cli.options import (
 from edgeshift.cli.output import print_json, print_line, print_next, require_report_file, write_report
 from edgeshift.cli.phone_visit import browser_accelerator, is_browser, measure_in_browser, not_in_browser, printer
 from edgeshift.cli.report_text import show_latency
-from edgeshift.cli.settings import FITTED, mode_settings, parse_cores, parse_frame_size, parse_runtime_options
-from edgeshift.errors import DeviceError
+from edgeshift.cli.settings import (
+    FITTED,
+    mode_settings,
+    options_of_all,
+    parse_cores,
+    parse_frame_size,
+    parse_runtime_options,
+)
+from edgeshift.errors import DeviceError, EdgeshiftError
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.latency.result import Report, Settings
@@ -86,6 +94,7 @@ def run(
     source: Annotated[str, option("Frames", effect=_source_effect, metavar="CLIP")] = DRAWN,
     frame_size: Annotated[str, option("Frames", effect=_frame_size_effect, metavar="WxH|fitted")] = "640x480",
     runtime: Runtime = None,
+    accelerator: Accelerator = None,
     threads: Threads = 1,
     options: Annotated[
         list[str] | None, option("Model", "--option", effect=not_in_browser, metavar="NAME=VALUE")
@@ -129,10 +138,16 @@ def run(
       edgeshift bench gestures.tflite --mode quick --out before.json
       edgeshift bench fp32.tflite int8.tflite --device ssh://pi@raspberrypi.local --out pi.json
       edgeshift bench int8.tflite --device ssh://jetson --mode sustained --out heat.json
+      edgeshift bench fp16.tflite --accelerator gpu --out gpu.json
 
     Exit status: 2 if something cannot be measured; with --strict 3 if a measurement is not valid or not stable.
     """
     require_report_file(out)
+    chosen = parse_runtime_options(options or [])
+    if accelerator is not None:
+        if other := next((key for key in ("provider", "units") if key in chosen), None):
+            raise EdgeshiftError(f"--accelerator {accelerator} and --option {other}=...: give one of the two")
+        chosen |= options_of_all(files, accelerator, runtime)
     width, height = parse_frame_size(frame_size)
     settings = mode_settings(
         mode,
@@ -146,7 +161,7 @@ def run(
         height=height,
         max_temperature=ceiling,
         locked=lock_clocks,
-        options=parse_runtime_options(options or []),
+        options=chosen,
     )
     browser = is_browser(name)
     if browser:

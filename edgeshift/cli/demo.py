@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, needs
 from edgeshift.cli.facts import UNTRAINED
-from edgeshift.cli.options import Artifacts, AsJson, Runtime, Threads, option
+from edgeshift.cli.options import Accelerator, Artifacts, AsJson, Runtime, Threads, option
 from edgeshift.cli.output import print_json, print_line, print_note, require_file_name
 from edgeshift.errors import EdgeshiftError
 
@@ -31,6 +31,7 @@ def run(
     seconds: Annotated[float | None, option("Source", effect=ALWAYS, min=0.001)] = None,
     microphone: Annotated[str | None, option("Source", effect=DECIDED, metavar="NAME|FILE.wav")] = None,
     runtime: Runtime = None,
+    accelerator: Accelerator = None,
     threads: Threads = 1,
     smoothing: Annotated[str | None, option("Events", effect=ALWAYS)] = None,
     mask: Annotated[str, option("Events", effect=ALWAYS, metavar="A,B")] = "",
@@ -86,6 +87,7 @@ def run(
     Examples:
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source 0
       edgeshift demo tsm_mobilenet_v2_int8.tflite --source clip.mp4 --headless
+      edgeshift demo tsm_mobilenet_v2_fp16.tflite --source 0 --accelerator gpu
       edgeshift demo F --source 0 --microphone default
       edgeshift demo F --source clip.mp4 --headless --microphone clip.wav
       edgeshift demo F --source 0 --headless --on "left=playerctl previous" --on "right=playerctl next"
@@ -114,7 +116,9 @@ def run(
     require_file_name(record, ".mp4", ".avi")
     masked = [label.strip() for label in mask.split(",") if label.strip()]
     with ProgressBars().stage("load"):
-        session = open_session(files, runtime=runtime, threads=threads, smoothing=smoothing, mask=masked)
+        session = open_session(
+            files, runtime=runtime, threads=threads, smoothing=smoothing, mask=masked, accelerator=accelerator
+        )
     _decide_microphone(session, camera, microphone, live=live)
     if microphone is not None:
         session.sound = _open_sound(session, microphone, record, clip=not camera.live)

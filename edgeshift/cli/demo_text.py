@@ -25,6 +25,7 @@ def document(summary: Summary) -> dict[str, Any]:
     sound = {} if summary.sound is None else {"sound": fields["sound"]}
     return {
         "runtime": artifact["runtime"],
+        "ran_on": artifact["ran_on"],
         "trained": artifact["trained"],
         "notes": artifact["notes"],
         "steps": summary.steps,
@@ -50,7 +51,12 @@ def print_summary(summary: Summary, picture: Path | None, rule: str | None) -> N
     else:
         artifact = summary.artifacts[0]
         not_due = f", {summary.not_due} frames not due" if summary.not_due else ""
-        facts = [("runtime", artifact.runtime), *_phases(artifact.milliseconds), *origin]
+        facts = [
+            ("runtime", artifact.runtime),
+            ("ran on", artifact.ran_on.text),
+            *_phases(artifact.milliseconds),
+            *origin,
+        ]
         print_facts(
             f"{_steps(artifact)} on {summary.source}{not_due}",
             [*facts, *_sound(summary), *([("picture", picture)] if picture else [])],
@@ -91,6 +97,7 @@ def _print_live(summary: Summary, origin: list[tuple[str, object]]) -> None:
     for artifact in summary.artifacts:
         name = Path(artifact.file).name
         facts.append((name, f"{_steps(artifact)}, {_rate(artifact.hertz)}, {artifact.runtime}"))
+        facts.append(("  ran on", artifact.ran_on.text))
         facts += [(f"  {phase}", text) for phase, text in _phases(artifact.milliseconds)]
     if summary.beside_infer is not None:
         facts.append(("overhead", f"{summary.beside_infer:.1%} of the inference time, spent outside the runtime"))

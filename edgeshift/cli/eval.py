@@ -17,6 +17,7 @@ from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, only_for
 from edgeshift.cli.facts import UNTRAINED, Facts, note_facts
 from edgeshift.cli.options import (
+    Accelerator,
     Agent,
     AsJson,
     BoardPython,
@@ -42,6 +43,7 @@ from edgeshift.cli.phone_visit import browser_accelerator, is_browser, not_in_br
 from edgeshift.cli.report_text import show_changes
 from edgeshift.cli.train_sound import sound_options
 from edgeshift.errors import DeviceLostError, EdgeshiftError
+from edgeshift.targets import accelerator_options
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.accuracy.candidate import Candidate
@@ -72,6 +74,7 @@ def run(
     agent: Annotated[Agent, option("Device", effect=not_in_browser)] = "python",
     litert: Litert = None,
     python: BoardPython = None,
+    accelerator: Accelerator = None,
     jobs: Annotated[int, option("Device", effect=(only_for("name", "local"), _jobs_effect), min=1, max=64)] = 1,
     out: ReportFile = None,
     picture: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.png")] = None,
@@ -116,6 +119,7 @@ def run(
       edgeshift eval gestures.tflite --data clips/ --device ssh://pi@raspberrypi.local
       edgeshift eval float_boundary.tflite --data clips/ --device browser --out phone.json
       edgeshift eval heard.tflite --data clips/clips.csv --without video
+      edgeshift eval fp16.tflite --data clips/ --accelerator gpu --out gpu.json
       edgeshift eval fp32.tflite int8.tflite --data split.csv --split val --label-map del=x --out accuracy.json
     """
     from edgeshift._system.json_lines import require_resume, resume_without_effect
@@ -131,6 +135,7 @@ def run(
 
     require_report_file(out)
     require_file_name(picture, ".png")
+    chosen = [accelerator_options(file, accelerator) for file in files]
     if picture is not None:
         require_matplotlib("--picture")
     names = read_label_map(label_map) if label_map is not None else {}
@@ -141,7 +146,7 @@ def run(
     if clips.note is not None:
         print_note(clips.note)
     browser = is_browser(name)
-    accelerator = browser_accelerator(name, len(files)) if browser else ""
+    backend = browser_accelerator(name, len(files)) if browser else ""
     bars, device = ProgressBars(), None
     elsewhere: Streamer | None = None
     if not browser and (name != "local" or python is not None or agent == "native"):
@@ -154,14 +159,13 @@ def run(
         if out is not None:
             require_resume(Journal.beside(out), out, resume=resume)
         if browser:
-            page = stack.enter_context(
-                open_in_browser(files[0], accelerator, len(clips.clips), printer(as_json=as_json))
-            )
+            page = stack.enter_context(open_in_browser(files[0], backend, len(clips.clips), printer(as_json=as_json)))
             candidates, elsewhere = [page.candidate()], page.stream
         else:
             with bars.stage("load"):
                 candidates = [
-                    open_candidate(file, without) if device is None else open_on_device(device, file) for file in files
+                    open_candidate(file, without, options) if device is None else open_on_device(device, file, options)
+                    for file, options in zip(files, chosen, strict=True)
                 ]
         clips = _with_sounds(candidates, clips, elsewhere=name != "local" or device is not None)
         if device is not None:
@@ -271,6 +275,7 @@ def _print(result: ArtifactResult, report: Report, labels: tuple[str, ...]) -> N
     spacing = "frames spread evenly" if result.frame_spacing is None else f"a frame every {result.frame_spacing:g} s"
     facts: Facts = [
         ("runtime", result.runtime),
+        ("ran on", result.placement.text),
         ("model", f"{result.model} {result.precision}" + ("" if result.trained else f", {UNTRAINED}")),
         *note_facts(result.notes),
         *([("without", f"the {result.without} of the clips")] if result.without else []),

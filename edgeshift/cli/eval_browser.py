@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from edgeshift.cli.phone_report import browser_placement
 from edgeshift.cli.phone_visit import GONE, NO_PHONE, invite
 from edgeshift.errors import CheckFailedError, DeviceError, DeviceLostError, EdgeshiftError, VideoError, one_line
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from edgeshift.apps.phone.messages import ClipAnswered, PhoneEvent
     from edgeshift.benchmarks.accuracy.candidate import Candidate
     from edgeshift.benchmarks.accuracy.clip import FrameLogits
+    from edgeshift.stream.placement import Placement
     from edgeshift.video.dataset import LabelledClip
 
 
@@ -89,6 +91,7 @@ class BrowserClips:
         self._artifact, self._events, self._feed, self._write = artifact, events, feed, write
         self._phone = ""
         self._runtime: str | None = None
+        self._ran_on: Placement | None = None
         self._error = GONE
 
     def wait_for_phone(self) -> None:
@@ -176,7 +179,7 @@ class BrowserClips:
             sent = f"{len(event.logits)} bytes of logits, and {4 * expected} were expected"
             raise DeviceError(f"{self._phone}: {clip.name}: the page sent {sent}")
         logits = np.frombuffer(event.logits, "<f4").astype(np.float32).reshape(len(indices), len(spec.labels))
-        return FrameLogits(np.array(times, np.float64)[indices], logits)
+        return FrameLogits(np.array(times, np.float64)[indices], logits, self._ran_on)
 
     def _receive(self, event: PhoneEvent) -> None:
         """Print and keep an event that is not the logits of a clip."""
@@ -195,7 +198,7 @@ class BrowserClips:
                     f"{self._artifact.path.name}: its self-check fails in the browser ({event.runtime}): {event.errors}"
                 )
             self._require_same("runtime", self._runtime or "", event.runtime)
-            self._runtime = event.runtime
+            self._runtime, self._ran_on = event.runtime, browser_placement(event.accelerator)
         elif isinstance(event, messages.ErrorReported):
             self._error = event.message
             self._write(f"error on the phone: {event.message}")

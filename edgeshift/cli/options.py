@@ -90,6 +90,24 @@ def _has_threads(options: Options) -> str | None:
     return f"on {runtimes[0].title}, which chooses its threads itself: leave it out"
 
 
+def _accelerator_effect(options: Options) -> str | None:
+    """The rule of --accelerator: it has none where only the processor runs artifacts."""
+    device = options.values.get("name", "local")
+    if device.partition(":")[0] == "browser":
+        return f"with --device {device}: leave it out, or give --device browser:webgpu for the phone's GPU"
+    if options.values.get("program") is not None:
+        return "with --program, which runs on the processor: leave it out"
+    if options.values.get("agent") == "native":
+        return "with --agent native, which runs on the processor: leave it out, or use --agent python"
+    return None
+
+
+def _uses_threads(options: Options) -> str | None:
+    """The rule of --threads beside --accelerator."""
+    on_gpu = options.values.get("accelerator") == "gpu"
+    return "with --accelerator gpu, which uses no threads of the processor: leave it out" if on_gpu else None
+
+
 def calibration_options(data: Path | None, fps: float | None) -> list[object]:
     """Return the options of ``convert`` that calibrate on a data set; none for models of drawn gestures."""
     if data is None:
@@ -109,6 +127,15 @@ AsJson = Annotated[
 ]
 Explain = Annotated[
     bool, option("Output", effect=excludes("as_json"), help="Print definitions of the terms in the output.")
+]
+Accelerator = Annotated[
+    Literal["cpu", "gpu"] | None,
+    option(
+        "Model",
+        effect=_accelerator_effect,
+        help="What runs the artifact. gpu is LiteRT's GPU accelerator for .tflite files, which must take the whole "
+        "graph. Default: the processor, or the NPU that a file is compiled for.",
+    ),
 ]
 Fps = Annotated[
     float | None,
@@ -200,5 +227,6 @@ Runtime = Annotated[
     ),
 ]
 Threads = Annotated[
-    int, option("Model", effect=_has_threads, min=1, max=64, help="Number of CPU threads of the runtime.")
+    int,
+    option("Model", effect=(_has_threads, _uses_threads), min=1, max=64, help="Number of CPU threads of the runtime."),
 ]

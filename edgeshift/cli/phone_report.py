@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edgeshift.apps.phone.messages import PageOpened, RepeatMeasured
     from edgeshift.benchmarks.devices.facts import Facts
     from edgeshift.benchmarks.latency.result import Repeat, Report, Settings
+    from edgeshift.stream.placement import Placement
 
 #: Shown in place of temperatures, clocks and energy, because no browser gives them to a page.
 HIDDEN = "not available in browsers"
@@ -93,6 +94,16 @@ def browser_facts(page: PageOpened, accelerator: str = "cpu") -> Facts:
     )
 
 
+def browser_placement(accelerator: str) -> Placement:
+    """Return where a graph ran. ``accelerator`` is what the page reports: "cpu" or "webgpu".
+
+    The facts of the page name the GPU. The page does not say whether WebGPU took the whole graph.
+    """
+    from edgeshift.stream.placement import ON_CPU, Placement
+
+    return Placement(accelerator="gpu") if accelerator == "webgpu" else ON_CPU
+
+
 def timing_plan(settings: Settings) -> TimingPlan:
     """Return the settings that the page needs."""
     from edgeshift.apps.phone import TimingPlan
@@ -109,6 +120,7 @@ def _repeat(measured: RepeatMeasured) -> Repeat:
     nothing = SensorReading(temperatures={}, clock={}, throttled=None)
     return Repeat(
         **{name: getattr(measured, name) for name in SHARED_FIELDS},
+        ran_on=browser_placement(measured.accelerator),
         steps=measured.steps if measured.every > 1 else None,
         minutes=tuple(Minute(**msgspec.structs.asdict(point), reading=nothing) for point in measured.minutes),
         before=nothing,

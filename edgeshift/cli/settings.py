@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeshift.cli.options import Mode
 from edgeshift.errors import EdgeshiftError
+from edgeshift.targets import accelerator_options
 
 if TYPE_CHECKING:
     from edgeshift.benchmarks.latency.result import Settings
@@ -61,10 +63,22 @@ def parse_runtime_options(texts: Sequence[str]) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not (key and equals and value):
             raise EdgeshiftError(f"--option {text}: give NAME=VALUE, such as provider=cuda")
-        if key == "threads":
-            raise EdgeshiftError(f"--option {text}: use --threads {value}")
+        if key in ("threads", "accelerator"):
+            raise EdgeshiftError(f"--option {text}: use --{key} {value}")
         options[key] = value
     return options
+
+
+def options_of_all(files: Sequence[Path], accelerator: str, runtime: str | None) -> dict[str, str]:
+    """Return the options with which all artifacts run on an accelerator.
+
+    Raises:
+        AcceleratorError: edgeshift does not run one of them there.
+    """
+    found: dict[str, str] = {}
+    for file in files:
+        found |= accelerator_options(file, accelerator, runtime)
+    return found
 
 
 def parse_cores(text: str) -> tuple[int, ...]:

@@ -43,8 +43,9 @@ def run(
     weights: Annotated[Path | None, option("Source", effect=ALWAYS, metavar="FILE")] = None,
     network: Annotated[str | None, option("Source", effect=ALWAYS, metavar="FILE.py:FUNCTION")] = None,
     layers: Annotated[bool, option("Check", effect=ALWAYS)] = False,
-    accelerator: Annotated[
-        str | None, option("Check", effect=ALWAYS, metavar="NAMES", autocompletion=VALUES["accelerators"])
+    accelerators: Annotated[
+        str | None,
+        option("Check", "--accelerator", effect=ALWAYS, metavar="NAMES", autocompletion=VALUES["accelerators"]),
     ] = None,
     transcript: Annotated[Path | None, option("Check", effect=ALWAYS, metavar="T.json")] = None,
     runtime: Runtime = None,
@@ -65,7 +66,7 @@ def run(
         network: The file and function of the network of your own code that the artifact was made from. The file is run.
         layers: Also compare each layer of a .tflite artifact with the original over the same frames, or over the same
             windows for a clip, and list those that lose most.
-        accelerator: Also run the artifact on these accelerators, and compare logits and states with the CPU's over
+        accelerators: Also run the artifact on these accelerators, and compare logits and states with the CPU's over
             32 frames: cpu, gpu, npu, several with commas, or all for those that can be used here. gpu is LiteRT's GPU
             accelerator. npu runs the self-check of a .qnn.onnx artifact on Qualcomm's NPU or its simulator; for other
             files it is an estimate of Arm's compiler Vela, where it is installed.
@@ -87,7 +88,7 @@ def run(
     from edgeshift.stream.transcript import read_transcript
 
     bars = ProgressBars()
-    wanted = _accelerators(accelerator)
+    wanted = _accelerators(accelerators)
     golden = None if transcript is None else read_transcript(transcript)
     with bars.stage("load"):
         whole = load(file, runtime=runtime, threads=threads, isolate=True)
@@ -114,9 +115,9 @@ def run(
         more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
         problems.insert(0, f"transcript: {differences[0]}{more}")
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
-    accelerators = _check_accelerators(file, wanted, bars)
-    failed = ("wrong", "falls back", *(() if accelerator == ALL_ACCELERATORS else ("not run",)))
-    problems += [f"{done.accelerator}: {done.detail}" for done in accelerators if done.verdict in failed]
+    checked = _check_accelerators(file, wanted, bars)
+    failed = ("wrong", "falls back", *(() if accelerators == ALL_ACCELERATORS else ("not run",)))
+    problems += [f"{done.accelerator}: {done.detail}" for done in checked if done.verdict in failed]
     if as_json:
         print_json(
             {
@@ -131,7 +132,7 @@ def run(
                 "parity_not_run": reason,
                 **({} if differences is None else {"transcript": {"differences": differences}}),
                 **({} if errors is None else {"layers": errors}),
-                **({} if accelerator is None else {"accelerators": accelerators}),
+                **({} if accelerators is None else {"accelerators": checked}),
             }
         )
     else:
@@ -140,7 +141,7 @@ def run(
             verdict = f"FAILED: {len(differences)} differences" if differences else "ok"
             calls = len(golden.calls) + len(golden.rule_calls)
             facts.insert(2, ("transcript", f"{calls} calls, written with {golden.runtime}: {verdict}"))
-        for done in accelerators:
+        for done in checked:
             facts.append((f"on {done.accelerator}", done.detail))
             if done.runtime is not None:
                 facts.append(("  executed by", done.runtime))

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError, SoundError, VideoError
 from edgeshift.stream.clip_stream import ClipStream
+from edgeshift.stream.placement import ON_CPU, Placement
 from edgeshift.stream.stream import Executor, Prediction, Stream
 from edgeshift.targets import Processor
 from edgeshift.video.fit import FrameSpec
@@ -39,6 +40,8 @@ class Model:
         executor: makes the executor of a new stream.
         processor: kind of processor that runs the graph. The bounds of the self-check depend on it.
         hearing: makes the executor of the sounds of a new stream; None: the graph of the frames also runs sounds.
+        placement: where the graph runs, as the runtime says; None: on ``processor``. On the CPU, all operators run
+            there, and of other processors it is then not known which operators do.
     """
 
     def __init__(
@@ -48,9 +51,12 @@ class Model:
         executor: Callable[[], Executor],
         processor: Processor = "cpu",
         hearing: Callable[[], Executor] | None = None,
+        placement: Placement | None = None,
     ) -> None:
         self.spec = spec
         self.processor = processor
+        usual = ON_CPU if processor == "cpu" else Placement(accelerator=processor)
+        self.placement = placement or usual
         self._runtime = runtime
         self._executor = executor
         self._hearing = hearing
@@ -109,7 +115,7 @@ class Model:
         from edgeshift.stream.cameras import one_camera, view
 
         executor = view(self.spec, self._executor, index)
-        return Model(one_camera(self.spec), self._runtime, executor, self.processor)
+        return Model(one_camera(self.spec), self._runtime, executor, self.processor, placement=self.placement)
 
     def each_camera(self) -> list[Model]:
         """Return every camera as a model of its own; for an artifact for one camera, the model itself."""
@@ -182,4 +188,4 @@ class Model:
         """Return the same model for frames that already have the size and channel order of the network."""
         frame = FrameSpec(self.spec.frame.height, self.spec.frame.width)
         spec = msgspec.structs.replace(self.spec, frame=frame)
-        return Model(spec, self._runtime, self._executor, self.processor, self._hearing)
+        return Model(spec, self._runtime, self._executor, self.processor, self._hearing, self.placement)

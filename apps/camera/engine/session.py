@@ -19,6 +19,7 @@ from edgeshift.runtimes import load
 from edgeshift.sound.picture import Picture
 from edgeshift.stream import Fitted, Model, Prediction, Stream
 from edgeshift.stream.listening import Listening
+from edgeshift.targets import accelerator_options
 from edgeshift.video.fit import Frame
 from edgeshift.video.pace import Pacer
 
@@ -246,6 +247,7 @@ def open_session(
     threads: int = 1,
     smoothing: str | None = None,
     mask: Sequence[str] = (),
+    accelerator: str | None = None,
 ) -> Session:
     """Load artifacts and return a session of them, ready for the first frame.
 
@@ -255,11 +257,17 @@ def open_session(
         threads: threads of each runtime.
         smoothing: a name in ``SMOOTHINGS``; None: each artifact's own rule.
         mask: labels that are never shown.
+        accelerator: "cpu" or "gpu"; None: what each runtime uses by itself.
 
     Raises:
+        AcceleratorError: edgeshift does not run an artifact there, or the GPU cannot be used or refuses an operator.
         EdgeshiftError: an artifact cannot be loaded, the smoothing is unknown, or no artifact has a label of ``mask``.
     """
-    models = [(path, load(path, runtime=runtime, threads=threads, isolate=True)) for path in files]
+    chosen = [accelerator_options(path, accelerator, runtime) for path in files]
+    models = [
+        (path, load(path, runtime=runtime, threads=threads, isolate=True, **options))
+        for path, options in zip(files, chosen, strict=True)
+    ]
     known = {label for _, model in models for label in model.spec.labels}
     for label in mask:
         if label not in known:

@@ -1,0 +1,89 @@
+"""Where a graph ran: on the CPU, on a GPU, on an NPU, or on a simulator of an NPU. Runtimes say it, nothing else does.
+
+A measurement keeps it beside its figures, because a figure of a GPU says nothing about the CPU.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+#: What a graph can run on. A simulator is a program on the CPU that computes as the NPU does, only slower.
+Accelerator = Literal["cpu", "gpu", "npu", "npu simulator"]
+#: (pattern in the name of a runtime, what it ran on), for reports that are older than ``Placement``.
+OLDER: tuple[tuple[str, Accelerator], ...] = (
+    (r"^QNN .*, simulator\)", "npu simulator"),
+    (r"^QNN ", "npu"),
+    (r"^LiteRT .*\(GPU accelerator", "gpu"),
+    (r"\(WebGPU ", "gpu"),
+    (r"^TensorRT ", "gpu"),
+    (r"^ONNX Runtime .*\((cuda|tensorrt),", "gpu"),
+    (r"^ONNX Runtime .*\((coreml|nnapi),", "npu"),
+    (r"^Core ML .*\(cpu\+gpu\)", "gpu"),
+    (r"^Core ML .*\((all|cpu\+ane)\)", "npu"),
+    (r"^ExecuTorch .*\(coreml,", "npu"),
+)
+#: The name of the GPU in the name of a runtime.
+OLDER_GPU = re.compile(r"^LiteRT .*\(GPU accelerator, all operators, (.+)\)$")
+
+
+class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a graph ran, as its runtime says.
+
+    Attributes:
+        accelerator: what it ran on.
+        device: name of the GPU, or version of the NPU; None: the runtime does not say it.
+        complete: whether all operators ran there; None: the runtime does not say it.
+    """
+
+    accelerator: Accelerator
+    device: str | None = None
+    complete: bool | None = None
+
+    @property
+    def title(self) -> str:
+        """The accelerator and its name, such as "gpu (Adreno 740, Vulkan)"."""
+        return self.accelerator if self.device is None else f"{self.accelerator} ({self.device})"
+
+    @property
+    def text(self) -> str:
+        """The title, and for other accelerators than the CPU how much of the graph ran there."""
+        if self.accelerator == "cpu":
+            return self.title
+        share = {
+            True: "all operators",
+            False: "only some operators",
+            None: "the runtime does not say which operators",
+        }[self.complete]
+        return f"{self.title}: {share}"
+
+
+#: All operators ran on the CPU.
+ON_CPU = Placement(accelerator="cpu", complete=True)
+
+
+def placement_of(ran_on: Placement | None, runtime: str) -> Placement:
+    """Return where a measurement ran.
+
+    Args:
+        ran_on: what the report says; None: the report is older than this field, so the name of the runtime decides.
+        runtime: name and version of the runtime.
+    """
+    if ran_on is not None:
+        return ran_on
+    found = next((accelerator for pattern, accelerator in OLDER if re.search(pattern, runtime)), "cpu")
+    gpu = OLDER_GPU.search(runtime)
+    return Placement(accelerator=found) if gpu is None else Placement(accelerator=found, device=gpu[1], complete=True)
+
+
+def accelerators(placements: Iterable[Placement]) -> str:
+    """Return the accelerators of several placements, each once, such as "gpu"; "-" if there are none."""
+    return ", ".join(dict.fromkeys(placement.accelerator for placement in placements)) or "-"
+
+
+def texts(placements: Iterable[Placement]) -> str:
+    """Return the texts of several placements, each once; "-" if there are none."""
+    return "; ".join(dict.fromkeys(placement.text for placement in placements)) or "-"

@@ -235,15 +235,18 @@ def accelerator_options(path: Path, accelerator: str | None, runtime: str | None
     if accelerator in record.accelerators:
         return {} if accelerator == record.accelerators[0] else {"accelerator": accelerator}
     if not record.accelerators:
-        reason = f"{record.title} itself chooses what runs it"
+        reason = f"{record.title} itself chooses what runs it: leave out --accelerator"
     elif record.accelerators == ("npu",):
-        reason = f"it is compiled for an NPU, and {record.title} runs it there or on a simulator"
+        reason = (
+            f"it is compiled for an NPU, and {record.title} runs it there or on its simulator: leave out --accelerator"
+        )
     else:
         used = " or ".join(name.upper() for name in record.accelerators)
         reason = f"edgeshift runs it with {record.title} on the {used}"
         if accelerator == "gpu":
             others = [other for other in RUNTIMES.values() if other.by_suffix and "gpu" in other.accelerators]
-            reason += "; on a GPU it runs " + " and ".join(f"{other.suffix} files" for other in others)
+            suffixes = " and ".join(other.suffix for other in others)
+            reason += f"; on a GPU it runs {suffixes} files: convert the model for that"
     raise AcceleratorError(f"{path}: not on the {accelerator.upper()}: {reason}")
 
 

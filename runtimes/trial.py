@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def main(arguments: list[str]) -> int:
     from edgeshift.runtimes.native import without_packages
 
     path, runtime = Path(arguments[0]), arguments[1]
-    options = {"accelerator": name for name in arguments[2:]}
+    options: dict[str, Any] = {"accelerator": arguments[2]} if len(arguments) > 2 else {}
     try:
         spec = read_artifact(path).spec
         if not options:  # the libraries of a GPU reserve more memory than they use

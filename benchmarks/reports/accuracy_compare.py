@@ -19,8 +19,7 @@ SAME_FILE = (
     "the same file was measured twice (equal SHA-256): a difference comes from the runtime, from edgeshift or from the "
     "decoding of the clips"
 )
-#: Names that ``across`` accepts: the data set or its split may differ (clips that are in both reports are compared), and
-#: the accelerators that ran the artifacts.
+#: Names that ``across`` accepts. If the data set or its split differs, the clips that are in both reports are compared.
 ACROSS = ("data", "split", "accelerator")
 
 

@@ -74,7 +74,11 @@ def placement_of(ran_on: Placement | None, runtime: str) -> Placement:
     """
     if ran_on is not None:
         return ran_on
-    found = next((accelerator for pattern, accelerator in OLDER if re.search(pattern, runtime)), "cpu")
+    found: Accelerator = "cpu"
+    for pattern, accelerator in OLDER:
+        if re.search(pattern, runtime):
+            found = accelerator
+            break
     gpu = OLDER_GPU.search(runtime)
     return Placement(accelerator=found) if gpu is None else Placement(accelerator=found, device=gpu[1], complete=True)
 

@@ -1,6 +1,6 @@
 """The check of an artifact on an accelerator, in a process of its own, because drivers of GPUs may crash or hang.
 
-python -m edgeshift.runtimes.accelerated FILE gpu      is that process; it prints one JSON document
+python -m edgeshift.runtimes.accelerated FILE gpu [REFERENCE]      is that process; it prints one JSON document
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import msgspec
 
 from edgeshift._system.text import printable
 from edgeshift.errors import AcceleratorError, EdgeshiftError, one_line
+from edgeshift.stream.placement import Placement
 from edgeshift.targets import find_runtime
 
 if TYPE_CHECKING:
+    from edgeshift.artifact.spec import StreamSpec
+    from edgeshift.stream import Model
     from edgeshift.stream.selfcheck import SelfCheck
 
 #: All accelerators of ``edgeshift verify --accelerator``.
@@ -38,6 +41,7 @@ class Checked:
         verdict: the verdict.
         detail: the verdict in words: what refuses what, where results differ, or why it was not run.
         runtime: runtime and accelerator; None: it was not run.
+        ran_on: where the graph ran, as the runtime says; None: it was not run.
         self_check: problems of the self-check; empty if there are none, or if it was not run. An int8 artifact may have
             some on a GPU and still compute, because GPUs compute int8 graphs in float.
         frames: number of frames that were compared with the CPU; None: none were.
@@ -51,6 +55,7 @@ class Checked:
     verdict: Verdict
     detail: str
     runtime: str | None = None
+    ran_on: Placement | None = None
     self_check: tuple[str, ...] = ()
     frames: int | None = None
     error: float | None = None
@@ -59,12 +64,14 @@ class Checked:
     state: str | None = None
 
 
-def check_accelerator(path: Path, accelerator: str) -> Checked:
+def check_accelerator(path: Path, accelerator: str, against: Path | None = None) -> Checked:
     """Check an artifact on an accelerator, in a process of its own.
 
     Args:
         path: the artifact, which must have been loaded before, so that it is known to be sound.
         accelerator: a name in ``ACCELERATORS``.
+        against: the same network as an artifact for the CPU, which must have been loaded before, too. It is compared
+            with a file that only its accelerator runs. None: such a file runs only its self-check.
     """
     runtime = find_runtime(path)
     if runtime.name == "qnn" and accelerator != "npu":
@@ -77,7 +84,10 @@ def check_accelerator(path: Path, accelerator: str) -> Checked:
         return Checked(accelerator, "not run", f"edgeshift runs {path.suffix} files on the CPU here")
     try:
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "edgeshift.runtimes.accelerated", str(path), accelerator],
+            [
+                *(sys.executable, "-m", "edgeshift.runtimes.accelerated", str(path), accelerator),
+                *([] if against is None else [str(against)]),
+            ],
             capture_output=True,
             timeout=SECONDS,
             check=False,
@@ -90,7 +100,44 @@ def check_accelerator(path: Path, accelerator: str) -> Checked:
         return Checked(accelerator, "not run", f"the process of the check ended with status {done.returncode}")
 
 
-def check_here(path: Path, accelerator: str) -> Checked:
+def require_same_network(spec: StreamSpec, path: Path, reference: StreamSpec, against: Path) -> None:
+    """Check that an artifact for the CPU is the same network as one that is compiled for an accelerator.
+
+    Args:
+        spec, path: description and path of the compiled artifact.
+        reference, against: those of the artifact for the CPU.
+
+    Raises:
+        EdgeshiftError: it is another network, or it does not run on the CPU.
+    """
+    runtime = find_runtime(against)
+    if runtime.accelerators[:1] != ("cpu",):
+        raise EdgeshiftError(
+            f"{against}: {runtime.title} does not run it on the CPU: give the artifact from before the compilation, "
+            "which edgeshift convert --target onnx makes"
+        )
+    parts = {
+        "the model": (spec.model, reference.model),
+        "the weights": (spec.weights.sha256, reference.weights.sha256),
+        "the precision": (spec.precision, reference.precision),
+        "the size of the frames": (spec.frame, reference.frame),
+        "the labels": (spec.labels, reference.labels),
+        "the frames of a clip": (spec.frames, reference.frames),
+        "the states": _states(spec, reference),
+    }
+    different = [part for part, (first, second) in parts.items() if first != second]
+    if different:
+        raise EdgeshiftError(
+            f"{against} is not the network of {path}, they differ in {', '.join(different)}: convert the same weights "
+            "with the same options and --target onnx"
+        )
+
+
+def _states(*specs: StreamSpec) -> tuple[object, ...]:
+    return tuple(sorted((state.name, state.shape) for state in spec.states) for spec in specs)
+
+
+def check_here(path: Path, accelerator: str, against: Path | None = None) -> Checked:
     """Check an artifact on an accelerator in this process. Arguments as for ``check_accelerator``."""
     from edgeshift.runtimes import load
     from edgeshift.stream.first_difference import first_difference
@@ -102,9 +149,9 @@ def check_here(path: Path, accelerator: str) -> Checked:
         model = load(path) if accelerator == "cpu" or compiled else load(path, accelerator=accelerator)
         result = self_check(model)
         check = tuple(result.problems)
-        if compiled:
-            return _compiled(accelerator, model.runtime, result)
-        found = first_difference(model, load(path))
+        if compiled and against is None:
+            return _compiled(accelerator, model, result)
+        found = first_difference(model, load(path if against is None else against))
     except AcceleratorError as error:
         if error.refused:
             reasons = "; ".join(f"{operator} ({reason})" for operator, reason in error.refused.items())
@@ -122,11 +169,14 @@ def check_here(path: Path, accelerator: str) -> Checked:
         detail = f"the self-check fails: {'; '.join(check)}"
     else:
         detail = f"computes all operators{' in float' * in_float}, {found.frames} frames: {size}"
+    if against is not None:
+        detail += f"; compared with {printable(against.name)} on the CPU"
     return Checked(
         accelerator,
         verdict,
         detail,
         model.runtime,
+        model.placement,
         check,
         found.frames,
         found.error,
@@ -136,14 +186,17 @@ def check_here(path: Path, accelerator: str) -> Checked:
     )
 
 
-def _compiled(accelerator: str, runtime: str, check: SelfCheck) -> Checked:
+def _compiled(accelerator: str, model: Model, check: SelfCheck) -> Checked:
     """Return the result for a file that only its accelerator runs, so that the CPU cannot be compared with it."""
     if not check.ok:
         detail = f"the self-check fails: {'; '.join(check.problems)}"
-        return Checked(accelerator, "wrong", detail, runtime, tuple(check.problems))
-    detail = f"computes all operators; the self-check of {check.frames} frames passes; not compared with the CPU"
-    return Checked(accelerator, "computes", detail, runtime)
+        return Checked(accelerator, "wrong", detail, model.runtime, model.placement, tuple(check.problems))
+    detail = (
+        f"computes all operators; the self-check of {check.frames} frames passes; not compared with the CPU, which "
+        "--against FILE.onnx does"
+    )
+    return Checked(accelerator, "computes", detail, model.runtime, model.placement)
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(check_here(Path(sys.argv[1]), sys.argv[2])).decode())
+    print(msgspec.json.encode(check_here(Path(sys.argv[1]), sys.argv[2], *map(Path, sys.argv[3:4]))).decode())

@@ -79,18 +79,20 @@ def compare_accuracy(
             f"({after.split or 'all'}); to compare the clips that are in both, add --across {','.join(refused)}"
         )
     pairs, unpaired = pair_artifacts(before.subjects, after.subjects)
-    if "accelerator" not in across:
-        for first, second in pairs:
-            if _differ(first, second):
-                raise EdgeshiftError(
-                    f"the runs differ in accelerator ({first.placement.title} against {second.placement.title}): "
-                    "permit it with --across accelerator"
-                )
+    if "accelerator" not in across and (different := differing_accelerators(before, after)):
+        raise EdgeshiftError(f"{'; '.join(different)}: permit it with --across accelerator")
     return Changes(
         tolerance=tolerance,
         pairs=tuple(_compare(first, second, tolerance) for first, second in pairs),
         unpaired=unpaired,
     )
+
+
+def differing_accelerators(before: Report, after: Report) -> list[str]:
+    """Return one line for each two accelerators on which an artifact and its partner ran."""
+    pairs, _ = pair_artifacts(before.subjects, after.subjects)
+    different = [f"{_place(first)} against {_place(second)}" for first, second in pairs if _differ(first, second)]
+    return [f"the runs differ in accelerator ({places})" for places in dict.fromkeys(different)]
 
 
 def unreadable_clips(before: Report, after: Report) -> list[str]:
@@ -124,13 +126,17 @@ def _compare(before: ArtifactResult, after: ArtifactResult, tolerance: float) ->
     )
 
 
+def _place(artifact: ArtifactResult) -> str:
+    return artifact.placement.title
+
+
 def _differ(before: ArtifactResult, after: ArtifactResult) -> bool:
-    return before.placement.title != after.placement.title
+    return _place(before) != _place(after)
 
 
 def _notes(before: ArtifactResult, after: ArtifactResult) -> tuple[str, ...]:
     if _differ(before, after):
-        ran = f"A ran on {before.placement.title}, B on {after.placement.title}"
+        ran = f"A ran on {_place(before)}, B on {_place(after)}"
         return (f"{ran}: a difference may come from this alone",)
     if before.without != after.without:
         given = [f"without {name}" if name else "with frames and sounds" for name in (before.without, after.without)]

@@ -11,7 +11,12 @@ from edgeshift.benchmarks.accuracy.report import Report as AccuracyReport
 from edgeshift.benchmarks.accuracy.table import points
 from edgeshift.benchmarks.latency.result import Report as LatencyReport
 from edgeshift.benchmarks.latency.table import milliseconds
-from edgeshift.benchmarks.reports.accuracy_compare import Change, compare_accuracy, unreadable_clips
+from edgeshift.benchmarks.reports.accuracy_compare import (
+    Change,
+    compare_accuracy,
+    differing_accelerators,
+    unreadable_clips,
+)
 from edgeshift.benchmarks.reports.comparability import REQUIRED
 from edgeshift.benchmarks.reports.documents import Document
 from edgeshift.benchmarks.reports.latency_compare import Pair, compare_latency, compared_pairs, failures
@@ -163,7 +168,8 @@ def _latency(before: LatencyReport, after: LatencyReport) -> Parts:
 
 
 def _accuracy(before: AccuracyReport, after: AccuracyReport) -> Parts:
-    comparison = compare_accuracy(before, after)
+    comparison = compare_accuracy(before, after, across=["accelerator"])
+    reasons = [*differing_accelerators(before, after), *unreadable_clips(before, after)]
     remarks = [f"only one report has {file}" for file in comparison.unpaired]
     remarks += by_note([(pair.file, pair.notes) for pair in comparison.pairs])
-    return comparison.pairs, unreadable_clips(before, after), remarks
+    return comparison.pairs, reasons, remarks

@@ -115,6 +115,9 @@ def _results(document: Document) -> dict[str, Any]:
 
     if isinstance(document, LatencyReport):
         return {"kind": "latency", "device": document.device, "subjects": summarize(document)}
-    names = ("file", "sha256", "notes", "accuracy", "unreadable")
-    subjects = [{name: getattr(subject, name) for name in names} for subject in document.subjects]
+    names = ("file", "sha256", "notes", "runtime", "accuracy", "unreadable")
+    subjects = [
+        {**{name: getattr(subject, name) for name in names}, "ran_on": subject.placement}
+        for subject in document.subjects
+    ]
     return {"kind": "accuracy", "data": document.data, "split": document.split, "subjects": subjects}

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 from edgeshift._system.progress import ProgressBars
 from edgeshift.cli import glossary
 from edgeshift.cli.completion import VALUES
-from edgeshift.cli.effect import ALWAYS
+from edgeshift.cli.effect import ALWAYS, DECIDED, decide, needs
 from edgeshift.cli.facts import UNTRAINED, Facts, float_layer_facts, inputs_of, note_facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError, missing, unknown
-from edgeshift.targets import TARGETS
+from edgeshift.targets import TARGETS, find_runtime
 
 #: What is said about the self-check of an artifact that an older version of edgeshift made.
 OLDER_CHECK = "format version 1: this check accepts larger errors and compares no states; convert again for the new one"
@@ -47,6 +47,9 @@ def run(
         str | None,
         option("Check", "--accelerator", effect=ALWAYS, metavar="NAMES", autocompletion=VALUES["accelerators"]),
     ] = None,
+    against: Annotated[
+        Path | None, option("Check", effect=(needs("accelerators"), DECIDED), metavar="FILE.onnx")
+    ] = None,
     transcript: Annotated[Path | None, option("Check", effect=ALWAYS, metavar="T.json")] = None,
     runtime: Runtime = None,
     threads: Threads = 1,
@@ -68,8 +71,10 @@ def run(
             windows for a clip, and list those that lose most.
         accelerators: Also run the artifact on these accelerators, and compare logits and states with the CPU's over
             32 frames: cpu, gpu, npu, several with commas, or all for those that can be used here. gpu is LiteRT's GPU
-            accelerator. npu runs the self-check of a .qnn.onnx artifact on Qualcomm's NPU or its simulator; for other
-            files it is an estimate of Arm's compiler Vela, where it is installed.
+            accelerator. npu runs a .qnn.onnx artifact on Qualcomm's NPU or its simulator: its self-check, and with
+            --against the 32 frames; for other files it is an estimate of Arm's compiler Vela, where it is installed.
+        against: The same network as an int8 .onnx artifact. The CPU runs it in place of a .qnn.onnx artifact, which
+            it cannot run, and logits and states are compared over 32 frames.
         transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:
@@ -77,22 +82,28 @@ def run(
       edgeshift verify kinetics.tflite --weights checkpoint.pth
       edgeshift verify kinetics.tflite --weights checkpoint.pth --layers
       edgeshift verify tsm_mobilenet_v2_fp16.tflite --accelerator cpu,gpu
+      edgeshift verify gestures.qnn.onnx --accelerator npu --against gestures.onnx
       edgeshift verify gestures.tflite --transcript gestures.transcript.json
       edgeshift verify tsm_mobilenet_v2_int8.trt.onnx --runtime tensorrt
 
     Exit status: 1 if a check fails.
     """
     from edgeshift.runtimes import load
+    from edgeshift.runtimes.accelerated import require_same_network
     from edgeshift.stream.parity import failures
     from edgeshift.stream.selfcheck import self_check
     from edgeshift.stream.transcript import read_transcript
 
     bars = ProgressBars()
     wanted = _accelerators(accelerators)
+    compiled = find_runtime(file, runtime).accelerators == ("npu",)
+    decide(against=None if compiled and "npu" in wanted else _no_reference(file, compiled=compiled))
     golden = None if transcript is None else read_transcript(transcript)
     with bars.stage("load"):
         whole = load(file, runtime=runtime, threads=threads, isolate=True)
         model = whole.each_camera()[0]
+        if against is not None:
+            require_same_network(model.spec, file, load(against, isolate=True).spec, against)
     with bars.stage("self-check"):
         check = self_check(model)
     if layers and model.spec.target != "tflite":
@@ -115,7 +126,7 @@ def run(
         more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
         problems.insert(0, f"transcript: {differences[0]}{more}")
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
-    checked = _check_accelerators(file, wanted, bars)
+    checked = _check_accelerators(file, wanted, against, bars)
     failed = ("wrong", "falls back", *(() if accelerators == ALL_ACCELERATORS else ("not run",)))
     problems += [f"{done.accelerator}: {done.detail}" for done in checked if done.verdict in failed]
     if as_json:
@@ -124,6 +135,7 @@ def run(
                 "ok": not problems,
                 "problems": problems,
                 "runtime": model.runtime,
+                "ran_on": model.placement,
                 "trained": model.spec.weights.trained,
                 "float_layers": model.spec.float_layers,
                 "notes": model.spec.notes,
@@ -145,6 +157,8 @@ def run(
             facts.append((f"on {done.accelerator}", done.detail))
             if done.runtime is not None:
                 facts.append(("  executed by", done.runtime))
+            if done.ran_on is not None:
+                facts.append(("  ran on", done.ran_on.text))
         print_facts(str(file), facts)
         if errors is not None:
             _print_layers(errors, "window" if model.spec.mode == "clip" else "frame")
@@ -169,13 +183,20 @@ def _accelerators(names: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def _check_accelerators(file: Path, names: tuple[str, ...], bars: ProgressBars) -> list[Checked]:
+def _no_reference(file: Path, *, compiled: bool) -> str:
+    """Return why --against has no effect."""
+    if compiled:
+        return "without --accelerator npu: add it, or leave this option out"
+    return f"on {file}, which the CPU itself runs: leave it out"
+
+
+def _check_accelerators(file: Path, names: tuple[str, ...], against: Path | None, bars: ProgressBars) -> list[Checked]:
     from edgeshift.runtimes.accelerated import check_accelerator
 
     found = []
     for name in names:
         with bars.stage(name):
-            found.append(check_accelerator(file, name))
+            found.append(check_accelerator(file, name, against))
     return found
 
 
@@ -194,6 +215,7 @@ def _facts(model: Model, check: SelfCheck, parity: ParitySpec | None, reason: st
     facts: Facts = [
         *note_facts(model.spec.notes),
         ("runtime", model.runtime),
+        ("ran on", model.placement.text),
         *float_layer_facts(model.spec),
         ("self-check", f"{check.frames} {inputs_of(model.spec)}, errors: {errors}: {verdict}"),
     ]

@@ -163,6 +163,8 @@ class Painter:
         pre, infer, post = ([_milliseconds(value) for value in times[phase].values()] for phase in PHASES)
         model = f"{spec.model.name} {spec.precision} {spec.target}" + ("" if spec.weights.trained else " UNTRAINED")
         model += " FAILED PARITY" if spec.problems else ""
+        ran_on = self._session.artifact.model.placement.accelerator
+        model += "" if ran_on == "cpu" else f" on {ran_on}"
         rest = [
             f"pre {pre[0]} / {pre[1]}",
             f"post {post[0]} / {post[1]}",

@@ -78,6 +78,26 @@ def one_torch_thread(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+#: A Vulkan driver that computes on the CPU: SwiftShader, in Debian's package chromium-common.
+SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the software GPU. Tests that need it are skipped where it is not installed."""
+    pytest.importorskip("ai_edge_litert")
+    if not SWIFTSHADER.is_file():
+        pytest.skip("no software GPU: SwiftShader comes with Debian's chromium-common")
+    monkeypatch.setenv("VK_ICD_FILENAMES", str(SWIFTSHADER))
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let LiteRT find no driver of a GPU."""
+    pytest.importorskip("ai_edge_litert")
+    monkeypatch.setenv("VK_ICD_FILENAMES", "/nonexistent.json")
+
+
 @dataclass(frozen=True)
 class Made:
     """An artifact that was converted for tests.

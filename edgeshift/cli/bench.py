@@ -11,11 +11,11 @@ from edgeshift.cli.bench_device import VENDOR_INPUTS
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, Options, decide
 from edgeshift.cli.options import (
-    Accelerator,
     Agent,
     Artifacts,
     AsJson,
     BoardPython,
+    DeviceAccelerator,
     Fps,
     Litert,
     Minutes,
@@ -94,7 +94,7 @@ def run(
     source: Annotated[str, option("Frames", effect=_source_effect, metavar="CLIP")] = DRAWN,
     frame_size: Annotated[str, option("Frames", effect=_frame_size_effect, metavar="WxH|fitted")] = "640x480",
     runtime: Runtime = None,
-    accelerator: Accelerator = None,
+    accelerator: DeviceAccelerator = None,
     threads: Threads = 1,
     options: Annotated[
         list[str] | None, option("Model", "--option", effect=not_in_browser, metavar="NAME=VALUE")

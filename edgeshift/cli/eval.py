@@ -17,11 +17,11 @@ from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, only_for
 from edgeshift.cli.facts import UNTRAINED, Facts, note_facts
 from edgeshift.cli.options import (
-    Accelerator,
     Agent,
     AsJson,
     BoardPython,
     ClipFps,
+    DeviceAccelerator,
     Litert,
     ReportFile,
     Resume,
@@ -74,7 +74,7 @@ def run(
     agent: Annotated[Agent, option("Device", effect=not_in_browser)] = "python",
     litert: Litert = None,
     python: BoardPython = None,
-    accelerator: Accelerator = None,
+    accelerator: DeviceAccelerator = None,
     jobs: Annotated[int, option("Device", effect=(only_for("name", "local"), _jobs_effect), min=1, max=64)] = 1,
     out: ReportFile = None,
     picture: Annotated[Path | None, option("Output", effect=ALWAYS, metavar="FILE.png")] = None,

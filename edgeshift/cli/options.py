@@ -102,6 +102,17 @@ def _accelerator_effect(options: Options) -> str | None:
     return None
 
 
+def _accelerator(effect: Rule) -> Any:
+    """Declare the option --accelerator."""
+    return option(
+        "Model",
+        "--accelerator",
+        effect=effect,
+        help="What runs the artifact. gpu is LiteRT's GPU accelerator for .tflite files, which must take the whole "
+        "graph. Default: the processor, or the NPU that a file is compiled for.",
+    )
+
+
 def _uses_threads(options: Options) -> str | None:
     """The rule of --threads beside --accelerator."""
     on_gpu = options.values.get("accelerator") == "gpu"
@@ -128,15 +139,9 @@ AsJson = Annotated[
 Explain = Annotated[
     bool, option("Output", effect=excludes("as_json"), help="Print definitions of the terms in the output.")
 ]
-Accelerator = Annotated[
-    Literal["cpu", "gpu"] | None,
-    option(
-        "Model",
-        effect=_accelerator_effect,
-        help="What runs the artifact. gpu is LiteRT's GPU accelerator for .tflite files, which must take the whole "
-        "graph. Default: the processor, or the NPU that a file is compiled for.",
-    ),
-]
+Accelerator = Annotated[Literal["cpu", "gpu"] | None, _accelerator(ALWAYS)]
+#: The same for commands that also run artifacts on devices.
+DeviceAccelerator = Annotated[Literal["cpu", "gpu"] | None, _accelerator(_accelerator_effect)]
 Fps = Annotated[
     float | None,
     option(

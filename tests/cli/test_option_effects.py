@@ -148,8 +148,16 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         for name, value in (("size", 64), ("classes", 3), ("width", 1), ("depth", 2))
     },
     ("verify", "explain"): [("a.tflite --explain --json", "with --json")],
+    ("verify", "against"): [
+        ("a.tflite --against b.onnx", "without --accelerator: add it, or leave this option out"),
+        ("a.tflite --accelerator cpu --against b.onnx", "on a.tflite, which the CPU itself runs: leave it out"),
+        ("a.qnn.onnx --accelerator gpu --against b.onnx", "without --accelerator npu: add it"),
+    ],
     ("verify", "threads"): [("a.mlpackage --threads 2", "on Core ML, which chooses its threads itself")],
-    ("demo", "threads"): [("a.trt.onnx --runtime tensorrt --threads 2", "on TensorRT, which chooses its threads")],
+    ("demo", "threads"): [
+        ("a.trt.onnx --runtime tensorrt --threads 2", "on TensorRT, which chooses its threads"),
+        ("a.tflite --accelerator gpu --threads 2", "with --accelerator gpu, which uses no threads of the processor"),
+    ],
     ("demo", "capture"): [("a.tflite --headless --capture 320x240", "on drawn, only on a camera")],
     ("demo", "microphone"): [
         (
@@ -228,11 +236,23 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("a.tflite --device browser --out r.json --resume", "with --device browser"),
         ("a.tflite --out r.json --resume", "without an earlier run: r.repeats.jsonl holds no results; leave it out"),
     ],
+    ("bench", "accelerator"): [
+        (
+            "a.tflite --device browser --accelerator gpu",
+            "with --device browser: leave it out, or give --dev",
+        ),
+        ("a.tflite --device adb --program p --accelerator gpu", "with --program, which runs on the processor"),
+        ("a.tflite --agent native --accelerator gpu", "with --agent native, which runs on the processor: leave it out"),
+    ],
     ("bench", "threads"): [("a.mlpackage --threads 2", "on Core ML")],
     ("eval", "without"): [("a.tflite --data clips --without sound", "on a.tflite, which has no sound segment")],
     ("eval", "jobs"): [
         ("a.tflite --data . --device adb --jobs 2", "with --device adb, only with --device local"),
         ("a.tflite --data . --agent native --jobs 2", "with --agent native, which is one process"),
+    ],
+    ("eval", "accelerator"): [
+        ("a.tflite --data . --device browser --accelerator gpu", "with --device browser: leave it out"),
+        ("a.tflite --data . --agent native --accelerator cpu", "with --agent native, which runs on the processor"),
     ],
     ("eval", "fps"): [("a.tflite --data clips --fps 5", "on clips with times")],
     ("eval", "python"): [

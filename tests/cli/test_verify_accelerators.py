@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 
+import msgspec
+import numpy as np
 import pytest
 
-from edgeshift.runtimes import accelerated
-from edgeshift.runtimes.accelerated import Checked
+from edgeshift.errors import EdgeshiftError
+from edgeshift.runtimes import accelerated, load
+from edgeshift.runtimes.accelerated import Checked, check_here, require_same_network
+from edgeshift.stream import Model
+
+SIMULATOR = importlib.util.find_spec("onnxruntime_qnn") is not None and sys.platform == "linux"
+needs_simulator = pytest.mark.skipif(not SIMULATOR, reason='pip install ".[qnn]", on Linux x86-64')
 
 
 def test_without_a_gpu_one_that_is_named_fails_and_all_does_not(run, made, monkeypatch):
@@ -31,7 +40,7 @@ def test_without_a_gpu_one_that_is_named_fails_and_all_does_not(run, made, monke
 )
 def test_a_failed_check_is_status_1(run, made, monkeypatch, verdict, detail):
     answer = Checked("gpu", verdict, detail, frame=3, state="state_features_5")
-    monkeypatch.setattr(accelerated, "check_accelerator", lambda _path, _name: answer)
+    monkeypatch.setattr(accelerated, "check_accelerator", lambda *_: answer)
     done = run("verify", made("tsm", "fp32").path, "--accelerator", "gpu")
     assert done.status == 1 and f"gpu: {detail}" in done.err and detail in done.out
 
@@ -44,3 +53,74 @@ def test_unknown_accelerators_are_refused(run, made):
 
 def test_without_the_option_nothing_is_checked_on_accelerators(run, made):
     assert "accelerators" not in json.loads(run("verify", made("tsm", "fp32").path, "--json").out)
+
+
+@pytest.mark.slow
+@needs_simulator
+def test_a_compiled_file_is_compared_with_the_same_network_on_the_cpu(run, made):
+    path, against = made("tsm", "int8", "qnn").path, made("tsm", "int8", "onnx").path
+    done = run("verify", path, "--accelerator", "npu", "--against", against, "--json")
+    assert done.status == 0, done.err
+    document = json.loads(done.out)
+    (row,) = document["accelerators"]
+    assert row["verdict"] == "computes" and row["frames"] == 32 and row["self_check"] == []
+    assert 0 < row["error"] < 0.1 and 0 < row["state_error"] < 0.5
+    assert row["detail"].startswith("computes all operators, 32 frames: ")
+    assert row["detail"].endswith(f"compared with {against.name} on the CPU")
+    assert document["ran_on"] == row["ran_on"]
+    assert row["ran_on"] == {"accelerator": "npu simulator", "device": "Hexagon v75", "complete": True}
+
+
+@pytest.mark.slow
+@needs_simulator
+def test_without_a_reference_a_compiled_file_runs_its_self_check_only(run, made):
+    done = run("verify", made("tsm", "int8", "qnn").path, "--accelerator", "npu")
+    assert done.status == 0 and "not compared with the CPU, which --against FILE.onnx does" in done.out, done.err
+    assert "npu simulator (Hexagon v75): all operators" in done.out
+
+
+class Forgetful:
+    """An executor that loses one state after every frame."""
+
+    def __init__(self, executor, state: str) -> None:
+        self._executor, self._state = executor, state
+
+    def run(self, frame):
+        logits = self._executor.run(frame)
+        self._executor.set_states({self._state: np.zeros_like(self._executor.states()[self._state])})
+        return logits
+
+    def states(self):
+        return self._executor.states()
+
+    def set_states(self, states):
+        self._executor.set_states(states)
+
+
+@pytest.mark.slow
+@needs_simulator
+def test_a_state_that_a_compiled_file_loses_is_named_with_its_frame(made, monkeypatch):
+    path, against = made("tsm", "int8", "qnn").path, made("tsm", "int8", "onnx").path
+    reference = load(against)
+    lost = reference.spec.states[2].name
+    compiled = load(path)
+    faulty = Model(compiled.spec, compiled.runtime, lambda: Forgetful(compiled._executor(), lost), "cpu")
+    monkeypatch.setattr("edgeshift.runtimes.load", lambda file: faulty if file == path else reference)
+    done = check_here(path, "npu", against)
+    assert done.verdict == "wrong" and done.detail.startswith(f"wrong from frame {done.frame}, {lost} (")
+    assert done.frame is not None and done.frame < 3 and done.state == lost
+
+
+@pytest.mark.slow
+def test_a_reference_is_the_same_network_and_runs_on_the_cpu(made):
+    file = made("tsm", "int8", "onnx")
+    spec, path = load(file.path).spec, file.path
+    require_same_network(spec, path, spec, path)
+    other = made("tsm", "fp32", "onnx").path
+    with pytest.raises(EdgeshiftError, match=r"is not the network of .*, they differ in the precision: convert"):
+        require_same_network(spec, path, load(other).spec, other)
+    states = msgspec.structs.replace(spec, states=spec.states[1:])
+    with pytest.raises(EdgeshiftError, match="they differ in the states"):
+        require_same_network(spec, path, states, path)
+    with pytest.raises(EdgeshiftError, match=r"a\.qnn\.onnx: QNN does not run it on the CPU: give the artifact from"):
+        require_same_network(spec, path, spec, path.with_name("a.qnn.onnx"))

@@ -18,8 +18,6 @@ from edgeshift.runtimes.gpu_log import find_adapter, find_refused
 from edgeshift.runtimes.lint.operator_rules import GPU_PAIRS, GPU_REFUSED
 from edgeshift.runtimes.vela import find_vela, read_report
 
-#: A Vulkan driver that computes on the CPU: SwiftShader, in Debian's package chromium-common.
-SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 LOG = """\
 I0000 00:00:1795833304.403778    9222 environment.cc:532] Selected adapter: SwiftShader Device (Subzero), \
 arch=swiftshader, vendor=google, backend=Vulkan, adapterType=CPU / Software
@@ -29,21 +27,6 @@ RESHAPE: Tensor dimensions must be less than 5. q
 RESHAPE: Tensor dimensions must be less than 5. r
 2 operations will run on the GPU, and the remaining 2 operations will run on the CPU.
 """
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use the software GPU. Tests that need it are skipped where it is not installed."""
-    pytest.importorskip("ai_edge_litert")
-    if not SWIFTSHADER.is_file():
-        pytest.skip("no software GPU: SwiftShader comes with Debian's chromium-common")
-    monkeypatch.setenv("VK_ICD_FILENAMES", str(SWIFTSHADER))
-
-
-@pytest.fixture
-def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ai_edge_litert")
-    monkeypatch.setenv("VK_ICD_FILENAMES", "/nonexistent.json")
 
 
 def test_the_log_names_the_gpu_and_what_it_refuses():

@@ -19,7 +19,7 @@ import edgeshift
 from edgeshift._system.text import printable
 from edgeshift.artifact.file import Artifact, read_artifact, write_artifact
 from edgeshift.artifact.spec import StreamSpec
-from edgeshift.errors import EdgeshiftError
+from edgeshift.errors import AcceleratorError, EdgeshiftError
 from edgeshift.runtimes import trial
 from edgeshift.targets import find_runtime
 
@@ -176,6 +176,23 @@ def test_a_crash_a_hang_and_hunger_in_the_child_are_one_line(made, monkeypatch: 
         assert words in str(caught.value) and "\n" not in str(caught.value)
         monkeypatch.undo()
         monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/none")
+
+
+def test_a_driver_that_crashes_is_one_line_and_the_artifact_is_not_blamed(
+    made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made("tsm", "int8").path
+    artifact, runtime = read_artifact(path), find_runtime(path)
+    trial.require_tried(artifact, runtime)  # a trial on the processor says nothing about a GPU
+    run = subprocess.run
+    for code, words in {
+        "import os; os.abort()": "the driver of the GPU crashes with its graph: use the CPU",
+        "print('no GPU here'); raise SystemExit(3)": "no GPU here",
+    }.items():
+        monkeypatch.setattr(trial.subprocess, "run", lambda _, code=code, **k: run([sys.executable, "-c", code], **k))
+        with pytest.raises(AcceleratorError) as caught:
+            trial.require_tried(artifact, runtime, "gpu")
+        assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_an_error_of_the_child_names_the_file_as_the_user_did(made, tmp_path: Path, monkeypatch) -> None:

@@ -27,7 +27,7 @@ def test_a_row_has_a_cell_for_each_column():
 def test_percentiles_of_too_few_samples_are_dashes():
     (summary,) = summarize(reports.report(reports.subject(steps=19)))
     (row,) = artifact_rows([summary])
-    assert row[2:7] == ("-",) * 5 and row[-1] == "not valid"
+    assert row[1] == "cpu" and row[3:8] == ("-",) * 5 and row[-1] == "not valid"
     rows = phase_rows(summary)
     assert [row[0] for row in rows] == ["load", "first", "pre", "infer", "post", "end to end"]
     assert rows[0][1:] == ("20.0", "-", "-") and rows[-1][1:] == ("-", "-", "-")

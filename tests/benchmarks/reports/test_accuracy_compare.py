@@ -11,8 +11,10 @@ from accuracy_reports import accuracy_report
 
 from edgeshift.benchmarks.accuracy.report import Unreadable
 from edgeshift.benchmarks.reports.accuracy_compare import compare_accuracy, unreadable_clips
+from edgeshift.benchmarks.reports.changes import NOT_JUDGED, changes
 from edgeshift.benchmarks.statistics import mcnemar, paired_interval
 from edgeshift.errors import EdgeshiftError
+from edgeshift.stream.placement import ON_CPU, Placement
 
 #: Which of 200 clips are answered correctly: 150.
 BEFORE = [True] * 150 + [False] * 50
@@ -37,6 +39,27 @@ def test_a_significant_loss_beyond_the_tolerance_is_worse():
     assert (change.lost, change.won, change.verdict) == (20, 0, "worse")
     assert change.difference == -0.1 and change.high < 0 and change.after == 0.65
     assert change_to([False] * 20 + BEFORE[20:], tolerance=0.1).verdict == "no difference"
+
+
+GPU = Placement(accelerator="gpu", device="A GPU", complete=True)
+
+
+def ran_on(report, placement):
+    change = msgspec.structs.replace
+    return change(report, subjects=tuple(change(subject, ran_on=placement) for subject in report.subjects))
+
+
+def test_runs_on_two_accelerators_are_compared_only_on_request():
+    report = accuracy_report({"a.tflite": BEFORE})
+    with pytest.raises(EdgeshiftError, match=r"accelerator \(cpu against gpu \(A GPU\)\): permit it"):
+        compare_accuracy(report, ran_on(report, GPU))
+    (pair,) = compare_accuracy(report, ran_on(report, GPU), across=["accelerator"]).pairs
+    assert pair.notes == ("A ran on cpu, B on gpu (A GPU): a difference may come from this alone",)
+    compare_accuracy(ran_on(report, GPU), ran_on(report, GPU))
+    compare_accuracy(report, ran_on(report, ON_CPU))  # a report of before the field, which the CPU ran
+    (group,) = changes([("a.json", report), ("b.json", ran_on(report, GPU))])
+    assert [verdict for _, verdict in group.comparisons[0].judged] == [NOT_JUDGED]
+    assert group.comparisons[0].reasons == ("the runs differ in accelerator (cpu against gpu (A GPU))",)
 
 
 def test_few_lost_clips_are_not_significant():

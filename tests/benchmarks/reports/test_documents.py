@@ -28,6 +28,18 @@ def test_a_written_report_is_read_back(tmp_path, document):
     assert read_document(write(tmp_path / "r.json", document)) == document
 
 
+def test_reports_from_before_it_was_stored_what_ran_the_graph_are_read(tmp_path):
+    older = latency()
+    for repeat in older["subjects"][0]["repeats"]:
+        assert repeat.pop("ran_on") is None
+    (artifact,) = read_document(write(tmp_path / "r.json", older)).subjects
+    assert {repeat.placement.text for repeat in artifact.repeats} == {"cpu"}
+    older = accuracy(runtime="QNN 2.51.0 (Hexagon v75, simulator)")
+    assert older["subjects"][0].pop("ran_on") is None
+    (artifact,) = read_document(write(tmp_path / "r.json", older)).subjects
+    assert artifact.placement.accelerator == "npu simulator"
+
+
 def test_a_sustained_run_is_read(tmp_path):
     document = reports.report(reports.subject(minutes=reports.minutes(3), repeats=1), mode="sustained", minutes=3)
     assert read_document(write(tmp_path / "r.json", document)) == document
@@ -66,6 +78,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "no artifacts": (latency(subjects=[]), "no artifacts"),
     "phases of other lengths": (latency_with_repeat(infer=[1.0]), "have different numbers of steps"),
     "negative times": (latency_with_repeat(infer=[1.0, -1.0, 1.0]), "negative"),
+    "an unknown accelerator": (latency_with_repeat(ran_on={"accelerator": "tpu"}), "damaged.*accelerator"),
     "negative load": (latency_with_repeat(load=-1.0), "negative"),
     "infinite": (
         json.dumps(latency_with_repeat(load=1.0)).replace('"load": 1.0', '"load": 1e999').encode(),

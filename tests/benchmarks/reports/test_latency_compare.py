@@ -13,6 +13,7 @@ from edgeshift.benchmarks.reports.latency_compare import compare_latency, failur
 from edgeshift.benchmarks.reports.ratio import decide, ratio
 from edgeshift.benchmarks.statistics import Interval
 from edgeshift.errors import EdgeshiftError
+from edgeshift.stream.placement import Placement
 
 
 def runs(factor: float, seed: int, steps: int = 1100):
@@ -125,6 +126,7 @@ DIFFERENT = {
     "pinning": ({"cores": (2, 3)}, {}),
     "frames": ({"frames": "clip.mp4"}, {}),
     "frame-size": ({"width": 640, "height": 480}, {}),
+    "accelerator": ({}, {"ran_on": Placement(accelerator="gpu", device="A GPU")}),
     "options": ({"options": {"provider": "cuda"}}, {}),
     "target": ({}, {"target": "onnx"}),
     "model": ({}, {"model": "stsm_mobilenet_v2"}),
@@ -149,6 +151,19 @@ def test_different_conditions_are_refused_unless_permitted(name):
     assert "\n" not in str(caught.value) and caught.value.status == 2
     comparison = compare_latency(before, after, across=[name])
     assert [difference.name for difference in comparison.across] == [name]
+
+
+def test_runs_on_two_accelerators_are_not_mixed_up_even_in_older_reports():
+    """An older report says where it ran only in the name of the runtime, and in the option that chose it."""
+    older = "LiteRT 2.3.0 (GPU accelerator, all operators, A GPU)"
+    gpu = reports.report(reports.subject(runtime=older, ran_on=None), options={"accelerator": "gpu"})
+    with pytest.raises(EdgeshiftError, match=r"^the runs differ in accelerator \(cpu against gpu \(A GPU\)\): permit"):
+        compare_latency(reports.report(), gpu)
+    newer = reports.report(reports.subject(ran_on=Placement(accelerator="gpu", device="A GPU", complete=True)))
+    assert compare_latency(gpu, newer).across == ()
+    other = reports.report(reports.subject(ran_on=Placement(accelerator="gpu", device="SwiftShader")))
+    with pytest.raises(EdgeshiftError, match="differ in accelerator"):
+        compare_latency(newer, other)
 
 
 def test_every_refused_difference_is_listed():

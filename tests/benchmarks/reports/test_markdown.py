@@ -23,7 +23,7 @@ def test_a_latency_report_has_all_tables():
     document = reports.report(reports.subject(), reports.subject(8000, file="b.tflite", repeats=2))
     text = make_markdown([document], [Path("pi.json")])
     assert text.startswith("## pi.json: latency on Some Board 4 Model B, normal mode\n") and text.endswith("\n")
-    assert "| tsm\\_int8.tflite | 2.79 MB |" in text and "### b.tflite" in text and "not valid" in text
+    assert "| tsm\\_int8.tflite | cpu | 2.79 MB |" in text and "### b.tflite" in text and "not valid" in text
     widths = {line.count(" | ") for line in text.splitlines() if line.startswith("|")}
     assert widths == {len(COLUMNS) - 1, len(PHASE_COLUMNS) - 1}
 

@@ -19,6 +19,7 @@ from edgeshift.benchmarks.reports import latency_plots, make_page
 from edgeshift.benchmarks.reports import page as page_module
 from edgeshift.benchmarks.reports.figure import COLOURS, Canvas
 from edgeshift.errors import RuntimeMissingError
+from edgeshift.stream.placement import Placement
 
 pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
@@ -329,6 +330,25 @@ def test_accuracy_is_matched_to_an_artifact_by_its_hash():
     cells = rows(section(make_page([latency(), accuracy()]), "overview"))
     assert cells[1][2] == "tsm_int8.tflite" and cells[1][-1].startswith("66.7%")
     assert cells[2][2] == "fp32.tflite" and cells[2][-1] == "-"
+
+
+def test_accuracy_of_the_cpu_is_not_shown_beside_latency_of_the_gpu():
+    gpu = Placement(accelerator="gpu", device="A GPU", complete=True)
+    measured = reports.report(
+        *(
+            reports.subject(5000, sha256=HASH, steps=1100, ran_on=place, file=f"{name}.tflite")
+            for name, place in (("on_cpu", None), ("on_gpu", gpu))
+        )
+    )
+    page = make_page([measured, accuracy()])
+    cells = rows(section(page, "overview"))
+    assert [row[2] for row in cells[1:]] == ["on_cpu.tflite", "on_gpu.tflite"]
+    assert cells[1][-1].startswith("66.7%") and cells[2][-1] == "-"
+    assert cells[2][3] == "Some Board 4 Model B (local), gpu" and "ran on gpu (A GPU): all operators" in page
+    answers = accuracy()
+    on_gpu = tuple(msgspec.structs.replace(subject, ran_on=gpu) for subject in answers.subjects)
+    cells = rows(section(make_page([measured, msgspec.structs.replace(answers, subjects=on_gpu)]), "overview"))
+    assert cells[1][-1] == "-" and cells[2][-1].startswith("66.7%")
 
 
 def test_the_overview_says_which_measurements_are_not_valid():

@@ -117,7 +117,7 @@ def test_a_reference_is_the_same_network_and_runs_on_the_cpu(made):
     spec, path = load(file.path).spec, file.path
     require_same_network(spec, path, spec, path)
     other = made("tsm", "fp32", "onnx").path
-    with pytest.raises(EdgeshiftError, match=r"is not the network of .*, they differ in the precision: convert"):
+    with pytest.raises(EdgeshiftError, match=r"is not the network of .*, they differ in the precision"):
         require_same_network(spec, path, load(other).spec, other)
     states = msgspec.structs.replace(spec, states=spec.states[1:])
     with pytest.raises(EdgeshiftError, match="they differ in the states"):

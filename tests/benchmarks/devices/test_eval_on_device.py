@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from functools import partial
@@ -11,22 +12,25 @@ import pytest
 import reports
 from doubles import stream_spec, tensor
 
-from edgeshift.artifact.file import write_artifact
+from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
+from edgeshift.benchmarks.accuracy.clip import FrameLogits
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.measure import measure
 from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
 from edgeshift.benchmarks.devices.device import CommandResult
 from edgeshift.benchmarks.devices.find import device_lock
+from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.devices.messages import write_message
 from edgeshift.benchmarks.devices.mock import RecordedDevice
 from edgeshift.benchmarks.devices.probe import Probe, Probed
 from edgeshift.benchmarks.devices.ssh import SshDevice
 from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.cli import main
-from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError
+from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, EdgeshiftError
 from edgeshift.gestures import draw_clips
 from edgeshift.stream import Model
+from edgeshift.stream.placement import Placement
 from edgeshift.video.clips import write_video
 from edgeshift.video.dataset import read_dataset
 
@@ -191,3 +195,52 @@ def test_the_error_for_a_missing_runtime_lists_the_installed_ones(recorded, tmp_
     write_artifact(path, b"no graph", stream_spec(target="executorch"))
     with pytest.raises(DeviceError, match=r"no runtime for .*\.pte \(executorch\) is installed there; installed: tfl"):
         open_on_device(recorded(), path)
+
+
+@pytest.mark.slow
+def test_a_device_says_what_ran_the_graph_and_the_journal_keeps_it(gpu, made, clips, tmp_path):
+    """The worker of this machine stands for that of a board."""
+    path = made("tsm", "fp16", device="mali").path
+    for name, options in (("cpu", {}), ("gpu", {"accelerator": "gpu"})):
+        candidate = Candidate(path, "0" * 64, Model(read_artifact(path).spec, "LiteRT", lambda: None), options=options)
+        file = tmp_path / f"{name}.clips.jsonl"
+        measured = measure(candidate, clips, elsewhere=on(LocalDevice()), journal=Journal(file))
+        assert measured.ran_on is not None and measured.ran_on.accelerator == name
+        again = measure(candidate, clips, elsewhere=lambda *_: iter(()), journal=Journal(file, resume=True))
+        assert again.ran_on == measured.ran_on and again.clips == measured.clips
+    # The keys differ, so that results of the CPU are not taken for those of the GPU.
+    assert len({json.loads(line)["key"] for file in tmp_path.glob("*.jsonl") for line in file.open()}) == 2
+
+
+def test_results_of_two_accelerators_are_not_one_figure(candidate, clips):
+    def elsewhere(_, missing):
+        for number, clip in enumerate(missing):
+            ran_on = Placement(accelerator="gpu", device=f"GPU {number % 2}")
+            yield clip, FrameLogits(np.arange(8.0), np.eye(8, CLASSES, dtype=np.float32), ran_on)
+
+    with pytest.raises(EdgeshiftError, match=r"some clips ran on gpu \(GPU 0\) and others on gpu \(GPU 1\)"):
+        measure(candidate, clips, elsewhere=elsewhere)
+
+
+def test_a_journal_from_before_it_was_stored_what_ran_the_graph_is_read(candidate, clips, tmp_path):
+    file = tmp_path / "r.clips.jsonl"
+
+    def elsewhere(_, missing):
+        for clip in missing:
+            yield clip, FrameLogits(np.arange(8.0), np.eye(8, CLASSES, dtype=np.float32))
+
+    measured = measure(candidate, clips, elsewhere=elsewhere, journal=Journal(file))
+    lines = [json.loads(line) for line in file.open()]
+    assert [line.pop("ran_on") for line in lines] == [None] * len(clips)
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    again = measure(candidate, clips, elsewhere=lambda *_: iter(()), journal=Journal(file, resume=True))
+    assert again.clips == measured.clips and again.ran_on is None
+
+
+@pytest.mark.slow
+def test_a_board_without_a_gpu_is_one_line(made, sshd, clips):
+    board = SshDevice(sshd.name, sshd.options)
+    candidate = open_on_device(board, made("tsm", "fp16", device="mali").path, {"accelerator": "gpu"})
+    with pytest.raises(DeviceError, match="finds no GPU that it can use") as caught:
+        measure(candidate, clips, elsewhere=on(board))
+    assert "\n" not in str(caught.value)

@@ -119,7 +119,7 @@ def test_a_reference_is_the_same_network_and_runs_on_the_cpu(made):
     other = made("tsm", "fp32", "onnx").path
     with pytest.raises(EdgeshiftError, match=r"is not the network of .*, they differ in the precision"):
         require_same_network(spec, path, load(other).spec, other)
-    states = msgspec.structs.replace(spec, states=spec.states[1:])
+    states = msgspec.structs.replace(spec, states=spec.states[1:], check=None)
     with pytest.raises(EdgeshiftError, match="they differ in the states"):
         require_same_network(spec, path, states, path)
     with pytest.raises(EdgeshiftError, match=r"a\.qnn\.onnx: QNN does not run it on the CPU: give the artifact from"):

@@ -47,7 +47,7 @@ def run(
         second: Report B, which may be slower or less accurate. Default: the other artifacts of A.json.
         tolerance: Slowdown, or loss of accuracy, that still counts as equal. Default: 5% for latency, 1 percentage
             point for accuracy.
-        across: Conditions that may differ between the runs, such as precision.
+        across: Conditions that may differ between the runs, such as precision or accelerator.
         allow_invalid: Compare measurements even if they are not valid.
 
     Examples:

@@ -51,7 +51,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto"
             to the CPU. It computes an fp32 artifact in float32, and others in float16 if the GPU has it.
 
     Raises:
-        AcceleratorError: the graph is compiled for an NPU (``convert --aot``), or there is no GPU that LiteRT can use, or
+        AcceleratorError: the graph is compiled for an NPU (``convert --aot``), there is no GPU that LiteRT can use, or
             it refuses an operator of the graph.
         ArtifactError: LiteRT cannot load the graph, or the graph does not match the artifact's description.
         EdgeshiftError: ``backend`` is unknown, or ``threads`` is out of range.
@@ -83,8 +83,8 @@ def _require_cpu_graph(artifact: Artifact) -> None:
     chip = compiled_for(graph and graph.backend)
     if chip is not None:
         raise AcceleratorError(
-            f"{artifact.path}: is compiled for the NPU of {chip}, and nothing else runs it: run it in an Android app on "
-            "a phone with this chip; for this machine, convert without --aot"
+            f"{artifact.path}: is compiled for the NPU of {chip}, and nothing else can run it: an Android app does, "
+            "with LiteRT's NPU accelerator, on a phone with this chip; for this machine, convert without --aot"
         )
 
 

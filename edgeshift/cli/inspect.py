@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from edgeshift._system.npus import compiled_for
 from edgeshift.cli import glossary
 from edgeshift.cli.effect import DECIDED, decide
 from edgeshift.cli.facts import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
 
 NOT_VERIFIED = "not compared, because the machine of the conversion could not run it; use edgeshift verify on a device"
+COMPILED = "not verified: only the NPU of {chip} runs it; the graph from before the compilation was compared"
 #: Suffixes of checkpoints.
 CHECKPOINTS = (".pth", ".pt", ".tar", ".ckpt", ".bin", ".pkl", ".safetensors")
 #: Largest number of labels that are printed.
@@ -85,7 +87,19 @@ def run(
     print_table("Tensors", ("", "name", "shape", "dtype", "scale", "zero point"), rows)
     if explain:
         glossary.explain([*(name.strip() for name, _ in facts), "partition", "int8", "tied ranges"])
-    print_next("edgeshift", "verify", file)
+    if _chip(spec) is None:
+        print_next("edgeshift", "verify", file)
+
+
+def _chip(spec: StreamSpec) -> str | None:
+    """Return the chip whose NPU a graph is compiled for; None: it is not compiled."""
+    return compiled_for(spec.graph and spec.graph.backend)
+
+
+def _not_compared(spec: StreamSpec) -> str:
+    """Return why an artifact has no parity figures."""
+    chip = _chip(spec)
+    return NOT_VERIFIED if chip is None else COMPILED.format(chip=chip)
 
 
 def _facts(spec: StreamSpec) -> Facts:
@@ -108,6 +122,10 @@ def _facts(spec: StreamSpec) -> Facts:
         *graph_facts(spec),
         *calibration_facts(spec),
         *float_layer_facts(spec),
-        *(parity_facts(spec.parity, spec, passed=not spec.problems) if spec.parity else [("parity", NOT_VERIFIED)]),
+        *(
+            parity_facts(spec.parity, spec, passed=not spec.problems)
+            if spec.parity
+            else [("parity", _not_compared(spec))]
+        ),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.tools.items())),
     ]

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from edgeshift._system.npus import compiled_for
 from edgeshift.artifact.file import Artifact
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes.lint.graph import Graph
@@ -63,9 +64,15 @@ def read_graph(artifact: Artifact) -> Graph:
     Raises:
         ArtifactError: the graph is damaged or hostile.
         RuntimeMissingError: the package that describes its format is not installed.
-        EdgeshiftError: graphs of this format cannot be read.
+        EdgeshiftError: graphs of this format cannot be read, or the graph is compiled for an NPU.
     """
     devices_of(artifact)
+    chip = compiled_for(artifact.spec.graph and artifact.spec.graph.backend)
+    if chip is not None:
+        raise EdgeshiftError(
+            f"{artifact.path}: is compiled for the NPU of {chip}, which leaves no operators to check: convert without "
+            "--aot, and check that artifact"
+        )
     graph: Graph = importlib.import_module(READERS[artifact.path.suffix.lower()]).read(artifact)
     return graph
 

@@ -163,8 +163,8 @@ class Converted:
         size: its size in bytes.
         seconds: {stage of the conversion: seconds}.
         unproven: why it was not compared with the original on this machine; None: it was compared and passed.
-        before: a comparison with the graph from before a compilation: of the compiled graph for the target "qnn", of the
-            original network with ``Options.aot``. None: the graph is not compiled.
+        before: a comparison with the graph from before a compilation: of the compiled graph for the target "qnn"; of
+            the original network with ``Options.aot``. None: the graph is not compiled.
     """
 
     path: Path

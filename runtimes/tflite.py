@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift._system.npus import compiled_for
 from edgeshift._system.quiet import quiet
 from edgeshift.artifact.file import Artifact, Tensors, require_tensors
 from edgeshift.artifact.soundness import require_sound
@@ -79,8 +78,7 @@ def _require_cpu_graph(artifact: Artifact) -> None:
     Raises:
         AcceleratorError: it is compiled for an NPU.
     """
-    graph = artifact.spec.graph
-    chip = compiled_for(graph and graph.backend)
+    chip = artifact.spec.chip
     if chip is not None:
         raise AcceleratorError(
             f"{artifact.path}: is compiled for the NPU of {chip}, and nothing else can run it: an Android app does, "

@@ -97,8 +97,8 @@ def require_sdk(chip: Chip) -> None:
     install = f"pip install {vendor.package}"
     if importlib.util.find_spec(vendor.sdk) is None:
         raise RuntimeMissingError(
-            f"{work}, which is not installed: {install} (it downloads proprietary libraries of {vendor.title}: read their "
-            "license first)"
+            f"{work}, which is not installed: {install} (it downloads proprietary libraries of {vendor.title}: read "
+            "their license first)"
         )
     try:
         with quiet(stdout=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgeshift._system.npus import compiled_for
 from edgeshift.cli.facts import (
     Facts,
     calibration_facts,
@@ -20,7 +19,6 @@ from edgeshift.cli.facts import (
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table, size_text
 
 if TYPE_CHECKING:
-    from edgeshift.artifact.spec import GraphSpec
     from edgeshift.converters import Converted, Outcome
 
 COLUMNS = ("target", "file", "size", "delegated", "largest error", "cosine", "top-1", "checked by", "seconds")
@@ -78,16 +76,12 @@ def list_warnings(result: Converted) -> list[str]:
     graph, warnings = result.spec.graph, []
     if result.spec.problems:
         warnings.append(f"{result.path}: {FAILED}: {'; '.join(result.spec.problems)}")
-    if graph is not None and graph.delegated is not None and graph.delegated < _least_delegated(graph):
+    least = MIN_DELEGATED if result.spec.chip is None else 1.0  # an operator beside an NPU costs two copies
+    if graph is not None and graph.delegated is not None and graph.delegated < least:
         names = ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())
         others = f"; not delegated: {names}" if names else ""
         warnings.append(f"only {graph.delegated:.0%} of operators are delegated{others}")
     return [*warnings, result.unproven] if result.unproven is not None else warnings
-
-
-def _least_delegated(graph: GraphSpec) -> float:
-    """Return the share of delegated operators below which there is a warning. On an NPU, every operator must run."""
-    return MIN_DELEGATED if compiled_for(graph.backend) is None else 1.0
 
 
 def show_all(outcomes: list[Outcome], *, as_json: bool) -> int:

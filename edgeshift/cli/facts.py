@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgeshift._system.npus import compiled_for
 from edgeshift.cli.output import size_text
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ def graph_facts(spec: StreamSpec) -> Facts:
         return []
     facts: Facts = [("operators", _counts(graph.operators))] if graph.operators else []
     if graph.delegated is not None:
-        chip = compiled_for(graph.backend)
-        name = f"the NPU of {chip}" if chip else DELEGATES.get(graph.backend or "", graph.backend)
+        name = f"the NPU of {spec.chip}" if spec.chip else DELEGATES.get(graph.backend or "", graph.backend)
         on = f"on {name}" if name else "delegated"
         parts = "" if graph.partitions is None else f", {graph.partitions} partition{'s' * (graph.partitions != 1)}"
         facts.append(("delegate", f"{graph.delegated:.0%} of operators {on}{parts}"))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgeshift._system.npus import compiled_for
 from edgeshift.cli import glossary
 from edgeshift.cli.effect import DECIDED, decide
 from edgeshift.cli.facts import (
@@ -87,19 +86,13 @@ def run(
     print_table("Tensors", ("", "name", "shape", "dtype", "scale", "zero point"), rows)
     if explain:
         glossary.explain([*(name.strip() for name, _ in facts), "partition", "int8", "tied ranges"])
-    if _chip(spec) is None:
+    if spec.chip is None:
         print_next("edgeshift", "verify", file)
-
-
-def _chip(spec: StreamSpec) -> str | None:
-    """Return the chip whose NPU a graph is compiled for; None: it is not compiled."""
-    return compiled_for(spec.graph and spec.graph.backend)
 
 
 def _not_compared(spec: StreamSpec) -> str:
     """Return why an artifact has no parity figures."""
-    chip = _chip(spec)
-    return NOT_VERIFIED if chip is None else COMPILED.format(chip=chip)
+    return NOT_VERIFIED if spec.chip is None else COMPILED.format(chip=spec.chip)
 
 
 def _facts(spec: StreamSpec) -> Facts:

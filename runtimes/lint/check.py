@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from edgeshift._system.npus import compiled_for
 from edgeshift.artifact.file import Artifact
 from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes.lint.graph import Graph
@@ -67,7 +66,7 @@ def read_graph(artifact: Artifact) -> Graph:
         EdgeshiftError: graphs of this format cannot be read, or the graph is compiled for an NPU.
     """
     devices_of(artifact)
-    chip = compiled_for(artifact.spec.graph and artifact.spec.graph.backend)
+    chip = artifact.spec.chip
     if chip is not None:
         raise EdgeshiftError(
             f"{artifact.path}: is compiled for the NPU of {chip}, which leaves no operators to check: convert without "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
+from edgeshift._system.npus import Chip
 from edgeshift._system.progress import Stages
 from edgeshift.artifact.spec import LOGITS, GraphSpec, TensorSpec, input_name
 from edgeshift.checkpoints import Checkpoint
@@ -32,6 +33,7 @@ class Job:
         backend: the back end of the target; None: the target has only one.
         float_layers: patterns of layers that an int8 graph computes in float.
         htp: version of Qualcomm's NPU to compile for, such as "v75"; None: the default, or a target without an NPU.
+        chip: chip whose NPU the graph is compiled for with ``--aot``; None: it is not.
         shared: {name: graph of this step}. A target stores graphs here that other conversions of the step can use.
     """
 
@@ -46,6 +48,7 @@ class Job:
     backend: str | None = None
     float_layers: tuple[str, ...] = ()
     htp: str | None = None
+    chip: Chip | None = None
     shared: dict[str, bytes] = field(default_factory=dict)
 
     @property
@@ -84,6 +87,8 @@ class Lowered:
         unproven: why no runtime on this machine can run the graph; None: it is compared with the original.
         before: the ONNX graph from before a compilation, whose answers must be those of the compiled graph. ONNX
             Runtime computes them on the CPU. None: the graph is not compiled.
+        ahead: returns the graph compiled for an NPU that this machine does not have. It is called after the graph has
+            passed its comparison with the original. None: the graph is not compiled, or this is done already.
     """
 
     body: bytes
@@ -94,6 +99,7 @@ class Lowered:
     tools: dict[str, str] = field(default_factory=dict)
     unproven: str | None = None
     before: bytes | None = None
+    ahead: Callable[[], Lowered] | None = None
 
 
 def make_lowered(

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import edgeshift
 from edgeshift._system.hexagon import DEFAULT
 from edgeshift._system.memory import rare_garbage_collection
+from edgeshift._system.npus import find_chip, require_sdk
 from edgeshift._system.progress import Stages
 from edgeshift._system.threads import one_thread
 from edgeshift.artifact.file import Artifact, artifact_size, require_replaceable, write_artifact
@@ -109,6 +110,8 @@ class Options:
             None: drawn, but only for weights that were trained on drawn data, or not at all.
         htp: version of Qualcomm's NPU to compile for, such as "v75"; None: the default. Only for the target "qnn".
         batch: number of cameras whose frames the graph takes in one call, 1 to ``MAX_BATCH``.
+        aot: chip whose NPU the graph is compiled for, such as "SM8650" (``edgeshift._system.npus``); None: it is not
+            compiled. Only for int8 of the target "tflite".
     """
 
     precision: Precision = "int8"
@@ -125,6 +128,7 @@ class Options:
     sounds: Sequence[Picture] | Literal["drawn"] | None = None
     htp: str | None = None
     batch: int = 1
+    aot: str | None = None
 
     @property
     def fresh(self) -> bool:
@@ -159,8 +163,8 @@ class Converted:
         size: its size in bytes.
         seconds: {stage of the conversion: seconds}.
         unproven: why it was not compared with the original on this machine; None: it was compared and passed.
-        before: the comparison of a compiled graph with the graph from before its compilation, on ONNX Runtime's CPU;
-            None: the graph is not compiled.
+        before: a comparison with the graph from before a compilation: of the compiled graph for the target "qnn"; of
+            the original network with ``Options.aot``. None: the graph is not compiled.
     """
 
     path: Path
@@ -172,7 +176,12 @@ class Converted:
 
 
 def require_choices(target: Target, options: Options) -> None:
-    """Raise a ConversionError for a precision, state form or back end that the target does not support."""
+    """Check that a target supports the precision, state form, back end and chip.
+
+    Raises:
+        ConversionError: it does not.
+        RuntimeMissingError: the SDK that compiles for the chip is not installed.
+    """
     name, backend = target.name, target.backend(options.backend)
     if backend is not None:
         if backend not in target.backends:
@@ -188,6 +197,8 @@ def require_choices(target: Target, options: Options) -> None:
         _require_batch(target, options)
     if options.htp is not None and target.runtime != "qnn":
         raise ConversionError(f"{name} is not compiled for a version of Hexagon: leave out --htp and --soc")
+    if options.aot is not None:
+        _require_aot(target, options)
     if options.state not in choices.states:
         raise ConversionError(f"{name} has no --state {options.state}; it has {', '.join(choices.states)}")
     if options.device is not None and options.device not in DEVICES:
@@ -209,6 +220,18 @@ def _require_batch(target: Target, options: Options) -> None:
         )
 
 
+def _require_aot(target: Target, options: Options) -> None:
+    """Raise an error if a graph cannot be compiled for the NPU of a chip with these options."""
+    assert options.aot is not None, "a chip is given"
+    if target.name != "tflite":
+        raise ConversionError(f"--aot is for the target tflite, not for {target.name}: leave it out")
+    if options.precision != "int8":
+        raise ConversionError(f"--aot compiles int8 graphs, not {options.precision}: use --precision int8")
+    if options.device is not None:
+        raise ConversionError(f"--aot is for an NPU and --for {options.device} for a GPU: leave one of the two out")
+    require_sdk(find_chip(options.aot))
+
+
 def default_path(
     source: Checkpoint,
     target: str,
@@ -217,14 +240,17 @@ def default_path(
     clip: ClipOptions | None = None,
     htp: str | None = None,
     batch: int = 1,
+    aot: str | None = None,
 ) -> Path:
     """Return the default name of an artifact, such as ``tsm_mobilenet_v2_int8.tflite``.
 
-    An artifact for Qualcomm's NPU also has its version in the name, such as ``tsm_mobilenet_v2_int8_v75.qnn.onnx``.
+    The name also has the version of Qualcomm's NPU, or the chip of ``--aot``, that an artifact is compiled for, such as
+    ``tsm_mobilenet_v2_int8_v75.qnn.onnx`` and ``tsm_mobilenet_v2_int8_SM8650.tflite``.
     """
     form = "" if state == "io" else f"_{state}"
     mode = f"_clip{clip.frames}" if clip else f"_batch{batch}" if batch > 1 else ""
     chip = f"_{htp or DEFAULT}" if find_target(target).runtime == "qnn" else ""
+    chip += f"_{find_chip(aot).name}" if aot else ""
     return Path(f"{source.network.config.name}{mode}_{precision}{form}{chip}{find_target(target).suffix}")
 
 
@@ -377,6 +403,7 @@ def convert(
         backend=record.backend(options.backend),
         float_layers=(*options.float_layers, *_float_attention(source, record, options)),
         htp=options.htp,
+        chip=None if options.aot is None else find_chip(options.aot),
         shared=shared,
     )
     lowered = converter_of(record).lower(job)
@@ -404,7 +431,12 @@ def convert(
     before: ParitySpec | None = None
     if lowered.unproven is None:
         spec, before = _check(artifact, source, job, options, stages, lowered.before)
-    else:  # the self-check has the original's logits, for a device that can run the artifact
+    if lowered.ahead is not None:
+        lowered = lowered.ahead()
+        before = spec.parity
+        tools = {**spec.tools, **lowered.tools}
+        spec = msgspec.structs.replace(spec, parity=None, graph=lowered.graph, tools=tools)
+    if lowered.unproven is not None:  # the self-check has the original's logits, for a device that can run the artifact
         original = reference(source, frames=prepared.step.frames)
         spec = msgspec.structs.replace(spec, check=make_check(original, original=True))
     with stages.stage("write"):

@@ -403,6 +403,7 @@ for _target in (
             Support(_ALL, "phones: LiteRT", _NOT_HERE),
             Support(_ALL, "GPU: LiteRT's GPU accelerator", "32 frames on a GPU in software (SwiftShader)"),
             Support("int8, `--float-boundary`", "browsers: LiteRT.js", "self-check in headless Chromium, in CI"),
+            Support("int8, `--aot CHIP`", "NPUs of phones: LiteRT", f"parity before compilation; on one: {_NOT_HERE}"),
             Support(f"{_ALL}; `--for mali`", "Mali GPUs", f"`edgeshift lint`, parity, in CI; on one: {_NOT_HERE}"),
         ),
     ),

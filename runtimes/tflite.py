@@ -51,7 +51,8 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto"
             to the CPU. It computes an fp32 artifact in float32, and others in float16 if the GPU has it.
 
     Raises:
-        AcceleratorError: there is no GPU that LiteRT can use, or it refuses an operator of the graph.
+        AcceleratorError: the graph is compiled for an NPU (``convert --aot``), there is no GPU that LiteRT can use, or
+            it refuses an operator of the graph.
         ArtifactError: LiteRT cannot load the graph, or the graph does not match the artifact's description.
         EdgeshiftError: ``backend`` is unknown, or ``threads`` is out of range.
         RuntimeMissingError: no TFLite runtime is installed, or it was built for another numpy.
@@ -63,12 +64,27 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, backend: str = "auto"
     if accelerator != "cpu" and backend == "interpreter":
         raise EdgeshiftError(f"the back end 'interpreter' has no accelerator {accelerator!r}: use 'compiled'")
     require_threads(threads)
+    _require_cpu_graph(artifact)
     require_sound(artifact, "tflite", examine)
     if backend != "interpreter" and _has_compiled_model():
         return _on_gpu(artifact) if accelerator == "gpu" else _compiled(artifact, threads)
     if backend == "compiled" or accelerator == "gpu":
         raise missing("ai-edge-litert 2 or later", "tflite", f"running {artifact.path} with the back end 'compiled'")
     return _interpreted(artifact, threads)
+
+
+def _require_cpu_graph(artifact: Artifact) -> None:
+    """Check that a graph is not compiled for an NPU. LiteRT would load it, and fail at the first frame.
+
+    Raises:
+        AcceleratorError: it is compiled for an NPU.
+    """
+    chip = artifact.spec.chip
+    if chip is not None:
+        raise AcceleratorError(
+            f"{artifact.path}: is compiled for the NPU of {chip}, and nothing else can run it: an Android app does, "
+            "with LiteRT's NPU accelerator, on a phone with this chip; for this machine, convert without --aot"
+        )
 
 
 def package_problem(package: str) -> str | None:

@@ -27,7 +27,10 @@ def read_graph(body: bytes) -> Graph:
     kinds = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     model = schema.Model.GetRootAs(body)
     subgraph, signature = model.Subgraphs(0), model.SignatureDefs(0)
-    codes = [model.OperatorCodes(i).BuiltinCode() for i in range(model.OperatorCodesLength())]
+    codes = []
+    for code in map(model.OperatorCodes, range(model.OperatorCodesLength())):
+        kind = kinds[code.BuiltinCode()]
+        codes.append(code.CustomCode().decode() if kind == "CUSTOM" else kind)
     graph = Graph(
         inputs={s.Name().decode(): s.TensorIndex() for s in map(signature.Inputs, range(signature.InputsLength()))},
         outputs={s.Name().decode(): s.TensorIndex() for s in map(signature.Outputs, range(signature.OutputsLength()))},
@@ -42,7 +45,7 @@ def read_graph(body: bytes) -> Graph:
         operator = subgraph.Operators(index)
         graph.operators.append(
             Operator(
-                kinds[codes[operator.OpcodeIndex()]],
+                codes[operator.OpcodeIndex()],
                 tuple(operator.Inputs(i) for i in range(operator.InputsLength())),
                 tuple(operator.Outputs(i) for i in range(operator.OutputsLength())),
             )

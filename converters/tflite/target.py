@@ -6,10 +6,12 @@ inserts no transpose for them. int8 is made from the float graph by ai-edge-quan
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from edgeshift.converters.channels_last import NamedChannelsLast, example
 from edgeshift.converters.job import Job, Lowered, make_lowered
 from edgeshift.converters.quantization.finished import require_int8
 from edgeshift.converters.quantization.ranges import Graph, tied
+from edgeshift.converters.tflite.aot import compile_ahead
 from edgeshift.converters.tflite.graph import SIGNATURE, boundary, graph_spec, read_graph
 from edgeshift.converters.tflite.layer_names import matching
 from edgeshift.converters.tflite.layers import compare_layers, worst_layers
@@ -53,7 +56,10 @@ def lower(job: Job) -> Lowered:
         allowed += _float_ends(job)
         conversions = graph.operators.get("QUANTIZE", 0) + graph.operators.get("DEQUANTIZE", 0)
         require_int8(conversions, allowed)
-    return make_lowered(job, body, ends, graph)
+    lowered = make_lowered(job, body, ends, graph)
+    if job.chip is None:
+        return lowered
+    return dataclasses.replace(lowered, ahead=partial(compile_ahead, job, lowered, job.chip))
 
 
 def worst_layer(job: Job, body: bytes, frames: Sequence[npt.NDArray[np.uint8]]) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edgeshift._system.npus import compiled_for
 from edgeshift._system.text import printable
 from edgeshift.artifact.description import ModelDescription, Name, Sha256, Struct, Text
 from edgeshift.errors import EdgeshiftError, SpecError, one_line
@@ -366,6 +367,11 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
     def sounds(self) -> int:
         """Number of pictures of sounds that the graph takes after the frames: 1 for a clip that hears, otherwise 0."""
         return int(self.mode == "clip" and self.model.sound is not None)
+
+    @property
+    def chip(self) -> str | None:
+        """The chip whose NPU the graph is compiled for, such as "Qualcomm SM8650"; None: it is not compiled ahead."""
+        return None if self.graph is None else compiled_for(self.graph.backend)
 
     @property
     def state_bytes(self) -> int:

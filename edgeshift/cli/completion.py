@@ -78,6 +78,13 @@ def chips() -> Iterable[tuple[str, str]]:
     return ((chip, f"Hexagon {version}") for chip, version in CHIPS.items())
 
 
+def npus() -> Iterable[tuple[str, str]]:
+    """Return the chips that the installed LiteRT compiles for, and their vendors."""
+    from edgeshift._system.npus import chips
+
+    return ((name, chip.vendor.title) for name, chip in chips().items())
+
+
 #: {kind of value: function that returns all (value, description)}. typer drops values that do not match the typed text.
 VALUES: dict[str, Values] = {
     "targets": lambda: [*((target.name, target.title) for target in TARGETS.values()), (ALL, "every target")],
@@ -85,6 +92,7 @@ VALUES: dict[str, Values] = {
     "states": lambda: describe_values(lambda target: target.states).items(),
     "hexagons": hexagons,
     "chips": chips,
+    "npus": npus,
     "backends": lambda: describe_values(lambda target: target.backends).items(),
     # The other runtimes are chosen by the suffix of the file.
     "runtimes": lambda: ((runtime.name, runtime.title) for runtime in RUNTIMES.values() if not runtime.by_suffix),

@@ -56,6 +56,15 @@ def run(
             autocompletion=VALUES["chips"],
         ),
     ] = None,
+    aot: Annotated[
+        str | None,
+        option(
+            "Target",
+            effect=(only_for("target", "tflite"), only_for("precision", "int8"), excludes("device")),
+            metavar="CHIP",
+            autocompletion=VALUES["npus"],
+        ),
+    ] = None,
     fresh_states: Annotated[
         bool,
         option("Target", effect=(only_for("mode", "stream"), only_for("state", "io"), excludes("device"), DECIDED)),
@@ -151,6 +160,8 @@ def run(
             own states. It is meant for GPUs.
         htp: Version of Qualcomm's NPU that qnn compiles for: {hexagons}. Default: v75.
         soc: The chip in place of --htp, such as SM8650, as phones call it in their settings or in ro.soc.model.
+        aot: Compile the int8 graph for the NPU of this phone chip, such as SM8650, MT6989 or Tensor_G5. The SDK of the
+            chip's vendor must be installed. The compiled file runs on this chip only, and is not verified here.
         mode: stream: the graph takes one frame and the states. clip: it takes all frames of a clip at once, so that
             bi-directional weights run as trained, and each answer takes the time of all these frames.
         frames: Number of frames of a clip. Default: as recorded in --weights, or 8.
@@ -209,6 +220,7 @@ def run(
       edgeshift convert stsm_mobilenet_v2 --target onnx --precision fp32 --size 224
       edgeshift convert tsam_mobilenet_v2_sound --target tflite
       edgeshift convert --target qnn --soc SM8650
+      edgeshift convert --target tflite --aot SM8650
       edgeshift convert --target coreml --precision fp16 --state native
       edgeshift convert --target tflite --precision fp16 --for mali
       edgeshift convert --target tflite --weights bidirectional.pth --mode clip --frames 8 --calibration clips/
@@ -249,6 +261,7 @@ def run(
         float_layers=tuple(float_layers or ()),
         htp=htp,
         batch=batch or 1,
+        aot=aot,
     )
     record = None if target == ALL else find_target(target)
     if record is None:
@@ -331,7 +344,7 @@ def run(
     if record is None:
         return show_all(converters.convert_all(source, folder, options, bars), as_json=as_json)
     path = out or converters.default_path(
-        source, target, precision, options.state, options.clip, options.htp, options.batch
+        source, target, precision, options.state, options.clip, options.htp, options.batch, options.aot
     )
     result = converters.convert(source, target, path, options, bars)
     return show_one(result, as_json=as_json)

@@ -46,7 +46,8 @@ def graph_facts(spec: StreamSpec) -> Facts:
         return []
     facts: Facts = [("operators", _counts(graph.operators))] if graph.operators else []
     if graph.delegated is not None:
-        on = f"on {DELEGATES.get(graph.backend, graph.backend)}" if graph.backend else "delegated"
+        name = f"the NPU of {spec.chip}" if spec.chip else DELEGATES.get(graph.backend or "", graph.backend)
+        on = f"on {name}" if name else "delegated"
         parts = "" if graph.partitions is None else f", {graph.partitions} partition{'s' * (graph.partitions != 1)}"
         facts.append(("delegate", f"{graph.delegated:.0%} of operators {on}{parts}"))
     if graph.outside:

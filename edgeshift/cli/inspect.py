@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
 
 NOT_VERIFIED = "not compared, because the machine of the conversion could not run it; use edgeshift verify on a device"
+COMPILED = "not verified: only the NPU of {chip} runs it; the graph from before the compilation was compared"
 #: Suffixes of checkpoints.
 CHECKPOINTS = (".pth", ".pt", ".tar", ".ckpt", ".bin", ".pkl", ".safetensors")
 #: Largest number of labels that are printed.
@@ -85,7 +86,13 @@ def run(
     print_table("Tensors", ("", "name", "shape", "dtype", "scale", "zero point"), rows)
     if explain:
         glossary.explain([*(name.strip() for name, _ in facts), "partition", "int8", "tied ranges"])
-    print_next("edgeshift", "verify", file)
+    if spec.chip is None:
+        print_next("edgeshift", "verify", file)
+
+
+def _not_compared(spec: StreamSpec) -> str:
+    """Return why an artifact has no parity figures."""
+    return NOT_VERIFIED if spec.chip is None else COMPILED.format(chip=spec.chip)
 
 
 def _facts(spec: StreamSpec) -> Facts:
@@ -108,6 +115,10 @@ def _facts(spec: StreamSpec) -> Facts:
         *graph_facts(spec),
         *calibration_facts(spec),
         *float_layer_facts(spec),
-        *(parity_facts(spec.parity, spec, passed=not spec.problems) if spec.parity else [("parity", NOT_VERIFIED)]),
+        *(
+            parity_facts(spec.parity, spec, passed=not spec.problems)
+            if spec.parity
+            else [("parity", _not_compared(spec))]
+        ),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.tools.items())),
     ]

@@ -63,9 +63,15 @@ def read_graph(artifact: Artifact) -> Graph:
     Raises:
         ArtifactError: the graph is damaged or hostile.
         RuntimeMissingError: the package that describes its format is not installed.
-        EdgeshiftError: graphs of this format cannot be read.
+        EdgeshiftError: graphs of this format cannot be read, or the graph is compiled for an NPU.
     """
     devices_of(artifact)
+    chip = artifact.spec.chip
+    if chip is not None:
+        raise EdgeshiftError(
+            f"{artifact.path}: is compiled for the NPU of {chip}, which leaves no operators to check: convert without "
+            "--aot, and check that artifact"
+        )
     graph: Graph = importlib.import_module(READERS[artifact.path.suffix.lower()]).read(artifact)
     return graph
 

@@ -38,6 +38,11 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("--target onnx --soc SM8650", "with --target onnx, only with --target qnn"),
         ("--target qnn --htp v75 --soc SM8650", "with --htp: leave one of the two out"),
     ],
+    ("convert", "aot"): [
+        ("--target qnn --aot SM8650", "with --target qnn, only with --target tflite"),
+        ("--target tflite --precision fp16 --aot SM8650", "with --precision fp16, only with --precision int8"),
+        ("--target tflite --for mali --aot SM8650", "with --for: leave one of the two out"),
+    ],
     ("convert", "fresh_states"): [
         ("--target coreml --fresh-states --state native", "with --state native, only with --state io"),
         ("tsn_mobilenet_v2 --target tflite --fresh-states", "on tsn_mobilenet_v2, which has no states"),

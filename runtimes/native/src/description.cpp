@@ -14,6 +14,9 @@ size_t TensorSpec::values() const { return static_cast<size_t>(spec::values_in(s
 
 namespace {
 
+// Start of the name of the back end of a graph that is compiled for an NPU. The vendor and the chip follow.
+const std::string kCompiledFor = "npu ";
+
 // The version that a description says. It is read first, because the fields of newer versions are not known.
 int64_t read_version(const std::string &text) {
     static const schema::Record versioned = {"_Versioned", {{"version", schema::integer()}}, nullptr, true};
@@ -140,6 +143,11 @@ Description description_of(const Value &value) {
     description.body_bytes = static_cast<uint64_t>(value["body_bytes"].integer());
     if (!value["body_sha256"].is_null())
         description.body_sha256 = value["body_sha256"].text();
+    if (!value["graph"].is_null() && !value["graph"]["backend"].is_null()) {
+        const std::string &backend = value["graph"]["backend"].text();
+        if (backend.rfind(kCompiledFor, 0) == 0)
+            description.chip = backend.substr(kCompiledFor.size());
+    }
     return description;
 }
 

@@ -96,6 +96,7 @@ struct Description {
     std::optional<CheckSpec> check;
     uint64_t body_bytes = 0;
     std::string body_sha256; // empty: not recorded
+    std::string chip;        // whose NPU the graph is compiled for, such as "Qualcomm SM8650"; empty: not compiled
     std::string json;        // as it is stored
 
     bool clip() const { return hop > 0; }

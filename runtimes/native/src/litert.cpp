@@ -82,6 +82,8 @@ class LitertBackend : public Backend {
     std::vector<GraphTensor> inputs() const override { return tensors_of(inputs_); }
     std::vector<GraphTensor> outputs() const override { return tensors_of(outputs_); }
     std::string name() const override {
+        if (!description_.chip.empty())
+            return "LiteRT (compiled, NPU of " + description_.chip + ")";
         return "LiteRT (compiled, " + std::to_string(threads_) + (threads_ == 1 ? " thread)" : " threads)");
     }
     std::unique_ptr<Executor> executor() override;
@@ -91,6 +93,8 @@ class LitertBackend : public Backend {
 
     void compile();
     void read_signature();
+    // Throws Error if a function of LiteRT failed. A graph that is compiled for an NPU runs nowhere else.
+    void require(litert::Status status, const char *what) const;
     Buffer buffer(const std::vector<Port> &ports, size_t index, bool input);
 
     const Api &api_;
@@ -146,14 +150,19 @@ LitertBackend::LitertBackend(const uint8_t *graph, size_t size, const Descriptio
     // With its usual options, LiteRT looks for libraries of GPUs, and logs every step. One of them, which is in its Python
     // package, ends the process with an illegal instruction as soon as it is opened on a processor without atomics, such
     // as the Cortex-A72 of a Raspberry Pi 4. LiteRT itself runs there.
-    litert::EnvironmentOption environment[2] = {};
+    const bool npu = !description.chip.empty();
+    litert::EnvironmentOption environment[3] = {};
     environment[0].tag = litert::kRegisteredAccelerators;
-    environment[0].value.integer = litert::kCpu;
+    environment[0].value.integer = npu ? litert::kCpu | litert::kNpu : litert::kCpu;
     environment[1].tag = litert::kLeastSeverity;
     environment[1].value.integer = litert::kErrors;
     for (litert::EnvironmentOption &option : environment)
         option.value.type = litert::kInteger;
-    require_ok(api_.CreateEnvironment(2, environment, environment_.out()), "start");
+    // The vendor's library for the NPU is beside LiteRT's, as in the folder of an app's libraries.
+    environment[2].tag = litert::kDispatchFolder;
+    environment[2].value.type = litert::kText;
+    environment[2].value.text = api_.folder.c_str();
+    require_ok(api_.CreateEnvironment(npu ? 3 : 2, environment, environment_.out()), "start");
     if (api_.CreateModelFromBuffer(environment_.get(), graph, size, graph_.out()) != 0)
         throw bad_artifact("LiteRT cannot load its graph; convert the model again");
     compile();
@@ -163,7 +172,9 @@ LitertBackend::LitertBackend(const uint8_t *graph, size_t size, const Descriptio
 void LitertBackend::compile() {
     Owned<litert::Options> options(api_.DestroyOptions);
     require_ok(api_.CreateOptions(options.out()), "make options");
-    require_ok(api_.SetOptionsHardwareAccelerators(options.get(), litert::kCpu), "choose the CPU");
+    // Operators that the compilation left outside run on the CPU. The others cannot: they are no longer in the graph.
+    const int accelerators = description_.chip.empty() ? litert::kCpu : litert::kCpu | litert::kNpu;
+    require_ok(api_.SetOptionsHardwareAccelerators(options.get(), accelerators), "choose the processor");
     const std::string text = "num_threads = " + std::to_string(threads_) + "\n";
     char *copy = static_cast<char *>(std::malloc(text.size() + 1)); // LiteRT frees it
     if (copy == nullptr)
@@ -172,8 +183,20 @@ void LitertBackend::compile() {
     litert::OpaqueOptions cpu = nullptr; // belongs to `options` once it is added
     require_ok(api_.CreateOpaqueOptions("xnnpack", copy, std::free, &cpu), "set the number of threads");
     require_ok(api_.AddOpaqueOptions(options.get(), cpu), "set the number of threads");
-    if (api_.CreateCompiledModel(environment_.get(), graph_.get(), options.get(), compiled_.out()) != 0)
+    const litert::Status status =
+        api_.CreateCompiledModel(environment_.get(), graph_.get(), options.get(), compiled_.out());
+    if (!description_.chip.empty())
+        require(status, "load the graph");
+    if (status != 0)
         throw bad_artifact("LiteRT cannot compile its graph; convert the model again");
+}
+
+void LitertBackend::require(litert::Status status, const char *what) const {
+    if (status != 0 && !description_.chip.empty())
+        throw Error(ES_FAILED, "the graph is compiled for the NPU of " + description_.chip + ", and LiteRT cannot " + what +
+                                   " there: status " + std::to_string(status) + "; run it on a phone with this chip, with " +
+                                   "the vendor's library libLiteRtDispatch_*.so beside LiteRT's, or convert without --aot");
+    require_ok(status, what);
 }
 
 void LitertBackend::read_signature() {
@@ -203,11 +226,11 @@ Buffer LitertBackend::buffer(const std::vector<Port> &ports, size_t index, bool 
     litert::Requirements requirements = nullptr;
     const auto requirements_of = input ? api_.GetCompiledModelInputBufferRequirements
                                        : api_.GetCompiledModelOutputBufferRequirements;
-    require_ok(requirements_of(compiled_.get(), 0, index, &requirements), "say what buffers it needs");
+    require(requirements_of(compiled_.get(), 0, index, &requirements), "say what buffers it needs");
     Buffer result(api_.DestroyTensorBuffer);
-    require_ok(api_.CreateManagedTensorBufferFromRequirements(environment_.get(), &ports[index].type, requirements,
-                                                              result.out()),
-               "make a buffer");
+    require(api_.CreateManagedTensorBufferFromRequirements(environment_.get(), &ports[index].type, requirements,
+                                                           result.out()),
+            "make a buffer");
     return result;
 }
 
@@ -259,9 +282,9 @@ LitertExecutor::LitertExecutor(LitertBackend &backend)
 void LitertExecutor::run() {
     {
         const std::lock_guard<std::mutex> lock(backend_.turn_);
-        require_ok(api_.RunCompiledModel(backend_.compiled_.get(), 0, inputs_[now_].size(), inputs_[now_].data(),
-                                         outputs_[now_].size(), outputs_[now_].data()),
-                   "run the graph");
+        backend_.require(api_.RunCompiledModel(backend_.compiled_.get(), 0, inputs_[now_].size(), inputs_[now_].data(),
+                                               outputs_[now_].size(), outputs_[now_].data()),
+                         "run the graph");
     }
     read(output_, logits_.data(), logits_.size());
     now_ = 1 - now_;

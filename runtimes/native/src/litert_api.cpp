@@ -54,6 +54,16 @@ template <class Function> void look_up(void *library, const char *name, Function
                                        ": versions 2.1.6 to 2.3 have it. Install one of them");
 }
 
+// The folder of the library that has a function; empty: not known.
+std::string folder_of(const void *function) {
+    Dl_info info;
+    if (dladdr(function, &info) == 0 || info.dli_fname == nullptr)
+        return "";
+    const std::string path = info.dli_fname;
+    const size_t end = path.rfind('/');
+    return end == std::string::npos ? "" : path.substr(0, end);
+}
+
 } // namespace
 
 const Api &api(const std::string &path) {
@@ -73,6 +83,7 @@ const Api &api(const std::string &path) {
         if (dlsym(library, "LiteRtGetBlockWiseQuantization") == nullptr)
             throw Error(ES_NO_RUNTIME, "LiteRT's library is older than version 2.1.6, whose functions have other "
                                        "parameters: install ai-edge-litert 2.1.6 to 2.3");
+        functions->folder = folder_of(reinterpret_cast<const void *>(functions->CreateEnvironment));
         entry = std::move(functions);
     }
     return *entry;

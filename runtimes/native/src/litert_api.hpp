@@ -38,10 +38,11 @@ static_assert(sizeof(Layout) == 68 && sizeof(TensorType) == 72, "the structures 
 struct EnvironmentOption {
     int32_t tag;
     struct {
-        int32_t type; // kInteger
+        int32_t type; // kInteger or kText
         union {
             int64_t integer;
             double real;
+            const char *text;
             const void *pointer;
         };
     } value;
@@ -49,11 +50,12 @@ struct EnvironmentOption {
 static_assert(sizeof(EnvironmentOption) == 24, "the structure is that of LiteRT");
 
 constexpr int32_t kRegisteredAccelerators = 24, kLeastSeverity = 25; // tags
-constexpr int32_t kInteger = 2;                                      // type of a value
+constexpr int32_t kDispatchFolder = 1;                               // tag: where the libraries for NPUs are
+constexpr int32_t kInteger = 2, kText = 8;                           // types of a value
 constexpr int64_t kErrors = 3;                                       // severity of messages in LiteRT's log
 
 constexpr int32_t kFloat32 = 1, kUint8 = 3, kInt8 = 9, kFloat16 = 10; // element types
-constexpr int kCpu = 1;                                               // the accelerator
+constexpr int kCpu = 1, kNpu = 4;                                     // the accelerators
 constexpr int kRead = 0, kWrite = 1;                                  // how a buffer is locked
 
 // LiteRT's functions: name without "LiteRt", and type.
@@ -89,8 +91,9 @@ constexpr int kRead = 0, kWrite = 1;                                  // how a b
 // Lets the type of a function pointer stand before a name.
 template <class Function> using Pointer = Function;
 
-// The functions of a library that was opened.
+// The functions of a library that was opened, and the folder of its file.
 struct Api {
+    std::string folder;
 #define EDGESHIFT_DECLARE(name, type) Pointer<type> name = nullptr;
     EDGESHIFT_LITERT_FUNCTIONS(EDGESHIFT_DECLARE)
 #undef EDGESHIFT_DECLARE

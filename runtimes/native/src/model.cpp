@@ -106,6 +106,8 @@ std::shared_ptr<const Model> open_model(Artifact artifact, const std::string &wh
         require_supported(model->description);
         model->backend = open_litert(model->file.data(), artifact.graph_size, model->description, options);
         require_tensors(model->description, *model->backend);
+        if (!model->description.chip.empty())
+            model->backend->executor()->run(); // LiteRT says only at the first step that it has no such NPU
     } catch (const Error &error) {
         throw Error(error.status, where + ": " + error.what());
     }

@@ -49,6 +49,8 @@ class Checked:
         state_error: error of the state that differs most, in its standard deviations; None: not compared.
         frame: the first frame, counted from 0, at which results differ too much; None: there is none.
         state: the state that differs most in that frame, or "logits"; None: there is none.
+        share: share of the operators that the accelerator computes, 0 to 1. For the CPU, it is the share that XNNPACK
+            takes, as the artifact's description says; for an estimate, the compiler's share. None: not known.
     """
 
     accelerator: str
@@ -62,6 +64,7 @@ class Checked:
     state_error: float | None = None
     frame: int | None = None
     state: str | None = None
+    share: float | None = None
 
 
 def check_accelerator(path: Path, accelerator: str, against: Path | None = None) -> Checked:
@@ -183,7 +186,15 @@ def check_here(path: Path, accelerator: str, against: Path | None = None) -> Che
         found.state_error,
         found.frame,
         found.state,
+        _share(model),
     )
+
+
+def _share(model: Model) -> float | None:
+    """Return the share of the operators that the accelerator of a model computes; for the CPU, that of XNNPACK."""
+    if model.placement.accelerator == "cpu":
+        return None if model.spec.graph is None else model.spec.graph.delegated
+    return 1.0 if model.placement.complete else None
 
 
 def _compiled(accelerator: str, model: Model, check: SelfCheck) -> Checked:
@@ -195,7 +206,7 @@ def _compiled(accelerator: str, model: Model, check: SelfCheck) -> Checked:
         f"computes all operators; the self-check of {check.frames} frames passes; not compared with the CPU, which "
         "--against FILE.onnx does"
     )
-    return Checked(accelerator, "computes", detail, model.runtime, model.placement)
+    return Checked(accelerator, "computes", detail, model.runtime, model.placement, share=_share(model))
 
 
 if __name__ == "__main__":

@@ -75,4 +75,4 @@ def read_report(text: str, row: dict[str, str]) -> Checked:
         f"estimate of Vela, nothing ran: {inside} of {inside + outside} operators on an {NPU} ({config}), "
         f"{milliseconds:.2f} ms"
     )
-    return Checked("npu", "estimate", detail, "Vela")
+    return Checked("npu", "estimate", detail, "Vela", share=inside / (inside + outside))

@@ -49,7 +49,7 @@ CASES = (
     ("Hexagon v75 (QNN)", "npu", "qnn", "int8", ()),
     ("Ethos-U (Vela)", "npu", "tflite", "int8", ()),
 )
-COLUMNS = ("model", "accelerator", "precision", "result", "logits", "states", "verified by")
+COLUMNS = ("model", "accelerator", "precision", "share", "result", "logits", "states", "verified by")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -117,7 +117,14 @@ def measure(out: Path, model: str, case: tuple[str, str, str, str, tuple[str, ..
         if reason:
             return Row(model, accelerator, precision, "", Checked(name, "not run", f"conversion failed: {reason}"))
         read_artifact(path)  # an artifact that is not sound ends the study with its message
-        return Row(model, accelerator, precision, _digest(path), check_accelerator(path, name))
+        reference = None
+        if target == "qnn":  # the CPU does not run the compiled file, so it runs the graph from before the compilation
+            reference = path.with_name(f"{path.name.removesuffix('.qnn.onnx')}_cpu.onnx")
+            reason = "" if reference.is_file() else convert(reference, model, "onnx", precision, ())
+            if reason:
+                return Row(model, accelerator, precision, "", Checked(name, "not run", f"conversion failed: {reason}"))
+            read_artifact(reference)
+        return Row(model, accelerator, precision, _digest(path), check_accelerator(path, name, reference))
 
     # A row that was not run is tried again, because what was missing may be installed now.
     return stored_result(
@@ -149,7 +156,9 @@ def cells(row: Row) -> tuple[str, ...]:
         result = f"wrong from frame {done.frame}, {done.state}"
     logits = "-" if done.error is None else f"{done.error:.2g}"
     states = "-" if done.state_error is None else f"{done.state_error:.2g}"
-    return row.model, row.accelerator, row.precision, result.replace("|", "/"), logits, states, done.runtime or "-"
+    share = "-" if done.share is None else f"{done.share:.0%}"
+    names = row.model, row.accelerator, row.precision
+    return *names, share, result.replace("|", "/"), logits, states, done.runtime or "-"
 
 
 def _digest(path: Path) -> str:

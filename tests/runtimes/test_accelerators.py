@@ -64,6 +64,7 @@ def test_states_on_the_gpu_are_those_of_the_cpu(gpu, made, table, precision):
     assert done.verdict == "computes", done.detail
     assert done.frames == 32 and done.frame is None and done.state is None
     assert done.runtime is not None and "all operators, SwiftShader" in done.runtime
+    assert done.share == 1.0
     if precision != "int8":  # the GPU computes an int8 graph in float
         assert done.self_check == ()
         assert done.error is not None and done.error < 1e-5
@@ -79,6 +80,7 @@ def test_without_a_gpu_the_check_says_what_is_missing(no_gpu, made):
 def test_the_cpu_is_checked_in_the_same_way(made):
     done = check_accelerator(made("tsm", "fp32").path, "cpu")
     assert (done.verdict, done.error, done.state_error) == ("computes", 0.0, 0.0)
+    assert done.share == made("tsm", "fp32").result.spec.graph.delegated
     done = check_accelerator(made("tsm", "fp32", "onnx").path, "gpu")
     assert done.verdict == "not run" and ".onnx" in done.detail
 
@@ -98,6 +100,7 @@ def test_the_estimate_of_vela_is_read_from_its_report():
     text = "Network summary for x\n\nCPU operators = 2 (1.3%)\nNPU operators = 154 (98.7%)\n"
     row = {"inference_time": "0.001149166", "system_config": "Ethos_U85_SYS_DRAM_Mid"}
     done = read_report(text, row)
+    assert done.share == pytest.approx(154 / 156)
     assert (
         done.verdict == "estimate" and "nothing ran: 154 of 156 operators" in done.detail and "1.15 ms" in done.detail
     )

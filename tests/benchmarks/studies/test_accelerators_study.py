@@ -24,9 +24,9 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append("convert")
         return ""
 
-    def check(path: Path, name: str) -> Checked:
-        made.append("check")
-        return Checked(name, "computes", "fine", "LiteRT", (), 32, 0.0, 0.0)
+    def check(path: Path, name: str, against: Path | None) -> Checked:
+        made.append("check" if against is None else f"check against {against.name}")
+        return Checked(name, "computes", "fine", "LiteRT", frames=32, error=0.0, state_error=0.0, share=0.5)
 
     monkeypatch.setattr(accelerators, "convert", convert)
     monkeypatch.setattr(accelerators, "read_artifact", lambda path: None)
@@ -62,3 +62,11 @@ def test_a_failed_conversion_is_a_row_that_was_not_run(checks, monkeypatch, tmp_
 def test_an_unknown_network_is_an_error(tmp_path, capsys):
     assert accelerators.main(["--out", str(tmp_path), "--models", "tsm"]) != 0
     assert "unknown network of the matrix 'tsm'" in capsys.readouterr().err
+
+
+def test_a_compiled_file_is_compared_with_the_graph_from_before_its_compilation(checks, tmp_path):
+    case = next(case for case in accelerators.CASES if case[2] == "qnn")
+    row = accelerators.measure(tmp_path, "tsm_mobilenet_v2", case, stored=False)
+    assert checks == ["convert", "convert", "check against tsm_mobilenet_v2_qnn_int8_cpu.onnx"]
+    cells = dict(zip(accelerators.COLUMNS, accelerators.cells(row), strict=True))
+    assert (cells["share"], cells["result"], cells["states"]) == ("50%", "computes all operators", "0")

@@ -41,9 +41,9 @@ class Graph:
 
     def body(self) -> bytes:
         """Return the graph as bytes."""
-        import flatbuffers
+        from flatbuffers import Builder
 
-        builder = flatbuffers.Builder(1 << 20)
+        builder = Builder(1 << 20)
         builder.Finish(self.model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
@@ -51,7 +51,7 @@ class Graph:
         """Return the name of an operator's kind, such as "CONV_2D"."""
         code = self.model.operatorCodes[operator.opcodeIndex]
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        return next(name for name, value in vars(self.schema.BuiltinOperator).items() if value == number)
+        return next(str(name) for name, value in vars(self.schema.BuiltinOperator).items() if value == number)
 
     def all_of(self, *kinds: str) -> list[int]:
         """Return the indices of the operators of some kinds."""

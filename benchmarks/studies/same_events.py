@@ -17,7 +17,7 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -166,9 +166,9 @@ def answers(model: Model, path: Path, drawn: DrawnStream, out: Path) -> Array:
         for number in range(len(rows), len(drawn.frames)):
             rows = np.concatenate((rows, stream.step(drawn.frames[number]).logits[None]))
             if len(rows) % STORED == 0 or len(rows) == len(drawn.frames):
-                states = {f"state/{name}": value for name, value in stream.state.items()}
+                arrays: dict[str, Any] = {f"state/{name}": value for name, value in stream.state.items()}
                 with atomic_write(stored) as part, part.open("wb") as written:
-                    np.savez(written, logits=rows, **states)
+                    np.savez(written, logits=rows, **arrays)
             advance()
     return rows
 

@@ -47,7 +47,7 @@ def require_tried(artifact: Artifact, runtime: Runtime, accelerator: str | None 
         accelerator: "gpu" if a GPU will run it; its driver may crash, too.
 
     Raises:
-        AcceleratorError: the GPU cannot be used, or refuses a part of the graph.
+        AcceleratorError: the GPU cannot be used, or refuses a part of the graph, or its driver crashes or takes too long.
         ArtifactError: the child process crashed, exceeded its memory or time, or cannot load the artifact.
     """
     path, name = artifact.path, runtime.name
@@ -61,6 +61,9 @@ def require_tried(artifact: Artifact, runtime: Runtime, accelerator: str | None 
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL)  # noqa: S603
     except subprocess.TimeoutExpired as error:
+        if on_gpu:
+            slow = f"the driver of the GPU takes more than {seconds} s for its graph"
+            raise AcceleratorError(f"{path}: {slow}: use the CPU") from error
         raise _hostile(path, f"its graph runs for more than {seconds} s") from error
     text = done.stdout.decode(errors="replace").strip()
     if done.returncode == NO_GPU and text:

@@ -69,10 +69,11 @@ def read_report(text: str, row: dict[str, str]) -> Checked:
     try:
         milliseconds, config = 1000 * float(row["inference_time"]), row["system_config"]
         inside, outside = counts["NPU"], counts["CPU"]
-    except (KeyError, ValueError):
+        share = inside / (inside + outside)
+    except (KeyError, ValueError, ZeroDivisionError):
         return Checked("npu", "not run", "Vela's report has another form than that of version 5.2")
     detail = (
         f"estimate of Vela, nothing ran: {inside} of {inside + outside} operators on an {NPU} ({config}), "
         f"{milliseconds:.2f} ms"
     )
-    return Checked("npu", "estimate", detail, "Vela", share=inside / (inside + outside))
+    return Checked("npu", "estimate", detail, "Vela", share=share)

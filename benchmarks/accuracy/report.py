@@ -71,7 +71,7 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         model, precision, trained, frame_spacing: from the description in the file.
         runtime: name and version of the runtime.
         ran_on: where the graph ran, as the runtime says; None: the report is older than this field, or the native agent
-            measured, which uses the processor.
+            measured. The name of the runtime then decides, see ``placement``.
         problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
         notes: what everybody who uses the model must know, from the description in the file.
         hop: number of frames from one answer of a clip artifact to the next; None: it is a stream's, which answers each

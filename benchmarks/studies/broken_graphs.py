@@ -39,7 +39,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         file: name of the artifact that was broken.
         kind: what was broken, such as "a next state is the old one".
-        name: where, such as the name of the state; empty: there is one such place.
+        name: where, such as the name of the state; empty: there is only one place.
         rules: rules of lint that are broken in more places than before.
         verify: the message with which verify fails; None: it does not.
     """
@@ -59,7 +59,7 @@ class Broken(msgspec.Struct, frozen=True, kw_only=True):
 @study
 def main(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Artifacts made by this version.")],
-    every: Annotated[int, typer.Option(min=1, help="Make one of this many breaks of each kind.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Of each kind, make the first break and every N-th after it.")] = 1,
     as_json: Json = False,
     strict: Strict = False,
 ) -> int:
@@ -77,7 +77,7 @@ def measure(path: Path, every: int = 1) -> list[Broken]:
 
     Args:
         path: the artifact.
-        every: of the breaks of one kind, take the first and each ``every``-th after it.
+        every: of the breaks of one kind, the first and every N-th after it are made.
 
     Raises:
         CheckFailedError: verify fails without a break.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeshift.errors import missing
+from edgeshift.errors import EdgeshiftError, missing
 
 #: Makes one change to a graph, an ``onnx.GraphProto``.
 Change = Callable[[Any], None]
@@ -20,10 +20,17 @@ def breaks(body: bytes, states: Sequence[str]) -> Iterator[tuple[str, str, bytes
     Args:
         body: an .onnx graph of one step.
         states: names of its states. A state that comes in and the next state have different names in the graph.
+
+    Raises:
+        EdgeshiftError: the graph has other inputs than a frame and the states, or other outputs than logits and states.
     """
     onnx = _onnx()
     whole = onnx.load_model_from_string(body)
     names = [value.name for value in whole.graph.input][1:], [value.name for value in whole.graph.output][1:]
+    if any(len(side) != len(states) for side in names):
+        raise EdgeshiftError(
+            "only a graph whose inputs are a frame and the states can be broken: give another artifact"
+        )
     ends = list(zip(states, *names, strict=True))
     for kind, name, change in (
         *_state_breaks(whole.graph, ends),
@@ -115,7 +122,8 @@ def _refused(whole: Any) -> Iterator[tuple[str, str, Change]]:
         reader = [other for other in whole.node if node.output[0] in other.input]
         if node.op_type != "QuantizeLinear" or len(reader) != 1 or reader[0].op_type != "DequantizeLinear":
             continue
-        # An int8 tensor that is only read and stored with another scale is not computed in float without this pair.
+        # Without a pair at an output, or a pair that only changes the scale of an int8 tensor, nothing is computed in
+        # float. Such pairs are left as they are.
         if node.output[0] in {value.name for value in whole.output} or writers.get(node.input[0]) == "DequantizeLinear":
             continue
 

@@ -120,9 +120,9 @@ class Graph:
         outputs[outputs.index(entry.tensorIndex)] = tensor
         self._graph.outputs, entry.tensorIndex = np.array(outputs, np.int32), tensor
 
-    def read_instead(self, old: int, new: int, but: int) -> None:
-        """Make every operator from position ``but`` on read ``new`` instead of ``old``."""
-        for operator in self.operators[but:]:
+    def read_instead(self, old: int, new: int, start: int) -> None:
+        """Make every operator from position ``start`` on read the tensor ``new`` in place of ``old``."""
+        for operator in self.operators[start:]:
             operator.inputs = np.where(np.asarray(operator.inputs) == old, new, operator.inputs).astype(np.int32)
 
 
@@ -166,8 +166,9 @@ def _state_breaks(whole: Graph, states: Sequence[str]) -> Iterator[tuple[str, st
         yield "a next state is always zero", name, zeros
         yield "a next state is a sum with the old one", name, added
         end = whole.ends[name].tensorIndex
-        writer = next(operator for operator in whole.operators if end in operator.outputs)
-        if whole.kind(writer) == "MUL":  # by the 1 that is computed from the frame
+        writer = next((operator for operator in whole.operators if end in operator.outputs), None)
+        # No operator writes a state that is passed through.
+        if writer is not None and whole.kind(writer) == "MUL":  # by the 1 that is computed from the frame
             like = next(t for t in writer.inputs if list(whole.tensors[t].shape) == list(whole.tensors[end].shape))
 
             def without(graph: Graph, name: str = name, source: int = int(like)) -> None:
@@ -189,7 +190,7 @@ def _value_breaks(whole: Graph) -> Iterator[tuple[str, str, Change]]:
     for index in whole.all_of("CONCATENATION"):
         inputs = list(whole.operators[index].inputs)
         if len(inputs) < 2 or any(map(whole.is_stored, inputs)):
-            continue  # the values of the frame's normalisation are joined with stored ones
+            continue  # the frame is joined with stored rows and columns, which pad it
 
         def reverse(graph: Graph, index: int = index) -> None:
             graph.operators[index].inputs = graph.operators[index].inputs[::-1].copy()
@@ -210,7 +211,7 @@ def _value_breaks(whole: Graph) -> Iterator[tuple[str, str, Change]]:
             inputs[1] = graph.add_integers(values)
             graph.operators[index].inputs = np.array(inputs, np.int32)
 
-        yield "a slice begins one channel beside", f"operator {index}", move
+        yield "a slice begins one channel too late or too early", f"operator {index}", move
     for index in whole.all_of("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
         kind = whole.kind(whole.operators[index])
         if not whole.is_stored(whole.operators[index].inputs[1]):
@@ -260,7 +261,7 @@ def _refused(whole: Graph, states: Sequence[str]) -> Iterator[tuple[str, str, Ch
             back, order = graph.add_tensor(tensor), graph.add_integers((0, 2, 1, 3))
             graph.add_operator("TRANSPOSE", (tensor, order), there, at=0)
             graph.add_operator("TRANSPOSE", (there, order), back, at=1)
-            graph.read_instead(tensor, back, but=2)
+            graph.read_instead(tensor, back, start=2)
 
         yield "a tensor is transposed there and back", name, transposed
     for name in ("MAXIMUM", "MINIMUM"):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,7 +56,8 @@ class SameEvents(msgspec.Struct, frozen=True, kw_only=True):
         drawn: labels of the gestures in the stream, in their order.
         events: what each artifact announced.
         same: whether both announced the same labels in the same frames.
-        apart: largest distance of an event in both, frames; None: they did not announce the same labels in one order.
+        apart: largest distance between the two announcements of one event, frames; None: the labels or their order
+            differ.
         top1: share of the frames in which both have the same largest logit.
         error: largest difference of a logit, as a share of the range of the second artifact's logits.
     """
@@ -142,23 +144,32 @@ def measure(file: Path, against: Path, out: Path, seconds: float, seed: int) -> 
 
 
 def _distance(first: Sequence[Announced], second: Sequence[Announced]) -> int | None:
-    """Return the largest distance of an event in both, frames; None: the labels or their order differ."""
+    """Return the largest distance between the two announcements of one event, frames; None: see ``SameEvents``."""
     if [event.label for event in first] != [event.label for event in second]:
         return None
     return max((abs(a.frame - b.frame) for a, b in zip(first, second, strict=True)), default=0)
 
 
 def answers(model: Model, path: Path, drawn: DrawnStream, out: Path) -> Array:
-    """Return the logits of all frames of a drawn stream, [frames, labels]. Stored ones are not computed again."""
+    """Return the logits of all frames of a drawn stream, [frames, labels]. Stored ones are not computed again.
+
+    Results are stored for one artifact, one runtime with its version, and one stream of frames.
+
+    Raises:
+        ArtifactError: a stored result is damaged.
+    """
     frames = hashlib.sha256(drawn.frames.tobytes()).hexdigest()[:16]
-    stored = out / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}_{frames}.npz"
+    ran = hashlib.sha256(path.read_bytes() + model.runtime.encode()).hexdigest()[:16]
+    stored = out / f"{ran}_{frames}.npz"
     stream, rows = model.stream(paced=False), np.empty((0, len(model.spec.labels)), np.float32)
     if stored.is_file():
         try:
             with np.load(stored, allow_pickle=False) as file:
                 rows = file["logits"].astype(np.float32)
                 stream.state = {name: file[f"state/{name}"] for name in stream.state}
-        except (OSError, ValueError, KeyError) as error:
+            if len(rows) > len(drawn.frames) or rows.shape[1:] != (len(model.spec.labels),):
+                raise ValueError(f"logits of shape {rows.shape}")
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ArtifactError(f"{stored}: this stored result is damaged: delete it") from error
     with ProgressBars(live=False).stage(path.name, len(drawn.frames)) as advance:
         for _ in rows:
@@ -182,12 +193,14 @@ def show(result: SameEvents) -> None:
         for name, runtime, events in zip(result.files, result.runtimes, result.events, strict=True)
     ]
     print_table(("artifact", "runtime", "announced labels (frame)"), rows)
-    if result.same:
+    if result.same and not result.events[0]:
+        typer.echo("neither artifact announced an event, so this stream compares none: draw another with --seed")
+    elif result.same:
         typer.echo("the events are the same")
     elif result.apart is None:
         typer.echo("the events are not the same: their labels differ")
     else:
-        typer.echo(f"the events are not the same: their labels are, and they are up to {result.apart} frames apart")
+        typer.echo(f"the labels are the same, but the events are up to {result.apart} frames apart")
     typer.echo(
         f"same largest logit in {result.top1:.1%} of the frames; logits differ by up to {result.error:.2g} of the range"
     )

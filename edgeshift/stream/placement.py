@@ -1,6 +1,7 @@
-"""Where a graph ran: on the CPU, on a GPU, on an NPU, or on a simulator of an NPU. Runtimes say it, nothing else does.
+"""Where a graph ran: on the CPU, on a GPU, on an NPU, or on a simulator of an NPU.
 
-A measurement keeps it beside its figures, because a figure of a GPU says nothing about the CPU.
+The runtime that ran the graph says it. A measurement stores it beside its figures, because a figure that was measured
+on a GPU says nothing about the CPU.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import msgspec
 
 #: What a graph can run on. A simulator is a program on the CPU that computes as the NPU does, only slower.
 Accelerator = Literal["cpu", "gpu", "npu", "npu simulator"]
-#: (pattern in the name of a runtime, what it ran on), for reports that are older than ``Placement``.
+#: For measurements that do not say where they ran: (pattern in the name of the runtime, what the graph ran on).
 OLDER: tuple[tuple[str, Accelerator], ...] = (
     (r"^QNN .*, simulator\)", "npu simulator"),
     (r"^QNN ", "npu"),
     (r"^LiteRT .*\(GPU accelerator", "gpu"),
+    (r"^LiteRT .*\(compiled, NPU of ", "npu"),
     (r"\(WebGPU ", "gpu"),
     (r"^TensorRT ", "gpu"),
     (r"^ONNX Runtime .*\((cuda|tensorrt),", "gpu"),
@@ -26,8 +28,12 @@ OLDER: tuple[tuple[str, Accelerator], ...] = (
     (r"^Core ML .*\((all|cpu\+ane)\)", "npu"),
     (r"^ExecuTorch .*\(coreml,", "npu"),
 )
-#: The name of the GPU in the name of a runtime.
-OLDER_GPU = re.compile(r"^LiteRT .*\(GPU accelerator, all operators, (.+)\)$")
+#: Names of runtimes that run all operators on a GPU or NPU or not at all, with the device in parentheses.
+OLDER_DEVICES = (
+    re.compile(r"^LiteRT .*\(GPU accelerator, all operators, (.+)\)$"),
+    re.compile(r"^QNN .*\((Hexagon v\d+), (?:NPU|simulator)\)$"),
+    re.compile(r"^TensorRT \S+ on (.+), \w+(?: with fp16)?$"),
+)
 
 
 class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +75,7 @@ def placement_of(ran_on: Placement | None, runtime: str) -> Placement:
     """Return where a measurement ran.
 
     Args:
-        ran_on: what the report says; None: the report is older than this field, so the name of the runtime decides.
+        ran_on: what the report says; None: it says nothing, so the name of the runtime decides.
         runtime: name and version of the runtime.
     """
     if ran_on is not None:
@@ -79,8 +85,10 @@ def placement_of(ran_on: Placement | None, runtime: str) -> Placement:
         if re.search(pattern, runtime):
             found = accelerator
             break
-    gpu = OLDER_GPU.search(runtime)
-    return Placement(accelerator=found) if gpu is None else Placement(accelerator=found, device=gpu[1], complete=True)
+    for name in OLDER_DEVICES:
+        if match := name.search(runtime):
+            return Placement(accelerator=found, device=match[1], complete=True)
+    return Placement(accelerator=found)
 
 
 def accelerators(placements: Iterable[Placement]) -> str:

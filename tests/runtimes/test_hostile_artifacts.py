@@ -193,6 +193,11 @@ def test_a_driver_that_crashes_is_one_line_and_the_artifact_is_not_blamed(
         with pytest.raises(AcceleratorError) as caught:
             trial.require_tried(artifact, runtime, "gpu")
         assert words in str(caught.value) and "\n" not in str(caught.value)
+    monkeypatch.setattr(trial, "GPU_SECONDS", 1)
+    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
+    monkeypatch.setattr(trial.subprocess, "run", lambda _, **k: run(sleeping, **k))
+    with pytest.raises(AcceleratorError, match="the driver of the GPU takes more than 1 s for its graph: use the CPU"):
+        trial.require_tried(artifact, runtime, "gpu")
 
 
 def test_an_error_of_the_child_names_the_file_as_the_user_did(made, tmp_path: Path, monkeypatch) -> None:

@@ -69,9 +69,12 @@ def test_other_networks_and_damaged_results_are_refused(made, tmp_path: Path, mo
     assert run(shipped, "--against", untrained, "--out", tmp_path) == 2
     assert "differ in their labels, frames or frame spacing" in capsys.readouterr().err
     assert run(shipped, "--against", shipped, "--out", tmp_path, "--seconds", 2) == 0
-    next(tmp_path.glob("*.npz")).write_bytes(b"PK damaged")
-    assert run(shipped, "--against", shipped, "--out", tmp_path, "--seconds", 2) == 2
-    assert "this stored result is damaged: delete it" in capsys.readouterr().err
+    (stored,) = tmp_path.glob("*.npz")
+    whole = stored.read_bytes()
+    for damaged in (b"", b"PK damaged", whole[: len(whole) // 2]):
+        stored.write_bytes(damaged)
+        assert run(shipped, "--against", shipped, "--out", tmp_path, "--seconds", 2) == 2
+        assert "this stored result is damaged: delete it" in capsys.readouterr().err
     monkeypatch.setattr(same_events, "STROKES", {"another gesture": None})
     assert run(shipped, "--against", shipped, "--out", tmp_path) == 2
     assert "none of its labels is a gesture that edgeshift can draw" in capsys.readouterr().err

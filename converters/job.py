@@ -87,8 +87,8 @@ class Lowered:
         unproven: why no runtime on this machine can run the graph; None: it is compared with the original.
         before: the ONNX graph from before a compilation, whose answers must be those of the compiled graph. ONNX
             Runtime computes them on the CPU. None: the graph is not compiled.
-        ahead: returns the graph compiled for an NPU that this machine does not have. It is called after the graph has
-            passed its comparison with the original. None: the graph is not compiled, or this is done already.
+        ahead: compiles the graph for an NPU that this machine does not have, and returns the result. It is called after
+            the graph has passed its comparison with the original. None: there is nothing to compile.
     """
 
     body: bytes

@@ -163,8 +163,8 @@ class Converted:
         size: its size in bytes.
         seconds: {stage of the conversion: seconds}.
         unproven: why it was not compared with the original on this machine; None: it was compared and passed.
-        before: a comparison with the graph from before a compilation: of the compiled graph for the target "qnn"; of
-            the original network with ``Options.aot``. None: the graph is not compiled.
+        before: the comparison of the graph from before its compilation with another: with the compiled graph for the
+            target "qnn", with the original network for ``Options.aot``. None: the graph is not compiled.
     """
 
     path: Path
@@ -179,7 +179,7 @@ def require_choices(target: Target, options: Options) -> None:
     """Check that a target supports the precision, state form, back end and chip.
 
     Raises:
-        ConversionError: it does not.
+        ConversionError: the target does not support one of them.
         RuntimeMissingError: the SDK that compiles for the chip is not installed.
     """
     name, backend = target.name, target.backend(options.backend)

@@ -53,8 +53,8 @@ class Runtime(NamedTuple):
         by_suffix: True if it is the default for its suffix. False: it is used only if it is requested by name.
         on_boards: True if it is part of the agent, the program that measures on boards and phones.
         threads: True if the number of its CPU threads can be chosen.
-        accelerators: what ``--accelerator`` accepts for it. The first one is used without the option; empty: the
-            runtime chooses.
+        accelerators: what it can run a graph on, of the values of ``--accelerator`` and "npu". The first one is the
+            default. Empty: the runtime itself chooses.
     """
 
     name: str
@@ -218,15 +218,15 @@ def find_runtime(path: Path, name: str | None = None) -> Runtime:
 
 
 def accelerator_options(path: Path, accelerator: str | None, runtime: str | None = None) -> dict[str, str]:
-    """Return the options of ``edgeshift.load`` with which an artifact runs on an accelerator.
+    """Return the options that make ``edgeshift.load`` open an artifact on an accelerator.
 
     Args:
         path: path of the artifact.
-        accelerator: "cpu" or "gpu"; None: what the runtime uses by itself.
+        accelerator: "cpu" or "gpu"; None: the default of the runtime.
         runtime: as for ``find_runtime``.
 
     Raises:
-        AcceleratorError: edgeshift does not run the artifact there.
+        AcceleratorError: edgeshift cannot run the artifact on this accelerator.
         EdgeshiftError: errors of ``find_runtime``.
     """
     if accelerator is None:
@@ -246,8 +246,8 @@ def accelerator_options(path: Path, accelerator: str | None, runtime: str | None
         if accelerator == "gpu":
             others = [other for other in RUNTIMES.values() if other.by_suffix and "gpu" in other.accelerators]
             suffixes = " and ".join(other.suffix for other in others)
-            reason += f"; on a GPU it runs {suffixes} files: convert the model for that"
-    raise AcceleratorError(f"{path}: not on the {accelerator.upper()}: {reason}")
+            reason += f"; on a GPU it runs {suffixes} files: convert the model to one of them"
+    raise AcceleratorError(f"{path}: cannot run on the {accelerator.upper()}: {reason}")
 
 
 def runtimes_of(target: Target) -> tuple[Runtime, ...]:
@@ -403,7 +403,9 @@ for _target in (
             Support(_ALL, "phones: LiteRT", _NOT_HERE),
             Support(_ALL, "GPU: LiteRT's GPU accelerator", "32 frames on a GPU in software (SwiftShader)"),
             Support("int8, `--float-boundary`", "browsers: LiteRT.js", "self-check in headless Chromium, in CI"),
-            Support("int8, `--aot CHIP`", "NPUs of phones: LiteRT", f"parity before compilation; on one: {_NOT_HERE}"),
+            Support(
+                "int8, `--aot CHIP`", "NPUs of phones: LiteRT", f"parity before compilation; on an NPU: {_NOT_HERE}"
+            ),
             Support(f"{_ALL}; `--for mali`", "Mali GPUs", f"`edgeshift lint`, parity, in CI; on one: {_NOT_HERE}"),
         ),
     ),

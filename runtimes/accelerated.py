@@ -73,8 +73,8 @@ def check_accelerator(path: Path, accelerator: str, against: Path | None = None)
     Args:
         path: the artifact, which must have been loaded before, so that it is known to be sound.
         accelerator: a name in ``ACCELERATORS``.
-        against: the same network as an artifact for the CPU, which must have been loaded before, too. It is compared
-            with a file that only its accelerator runs. None: such a file runs only its self-check.
+        against: an artifact of the same network that the CPU runs, for a ``path`` that the CPU cannot run. It must have
+            been loaded before, too. None: such a ``path`` is not compared; only its self-check is run.
     """
     runtime = find_runtime(path)
     if runtime.name == "qnn" and accelerator != "npu":
@@ -131,7 +131,7 @@ def require_same_network(spec: StreamSpec, path: Path, reference: StreamSpec, ag
     different = [part for part, (first, second) in parts.items() if first != second]
     if different:
         raise EdgeshiftError(
-            f"{against} is not the network of {path}, they differ in {', '.join(different)}: convert the same weights "
+            f"{against} is not the network of {path}; they differ in {', '.join(different)}: convert the same weights "
             "with the same options and --target onnx"
         )
 
@@ -198,13 +198,13 @@ def _share(model: Model) -> float | None:
 
 
 def _compiled(accelerator: str, model: Model, check: SelfCheck) -> Checked:
-    """Return the result for a file that only its accelerator runs, so that the CPU cannot be compared with it."""
+    """Return the result for a file that the CPU cannot run, so that it is not compared with the CPU."""
     if not check.ok:
         detail = f"the self-check fails: {'; '.join(check.problems)}"
         return Checked(accelerator, "wrong", detail, model.runtime, model.placement, tuple(check.problems))
     detail = (
-        f"computes all operators; the self-check of {check.frames} frames passes; not compared with the CPU, which "
-        "--against FILE.onnx does"
+        f"computes all operators; the self-check of {check.frames} frames passes; not compared with the CPU: for that, "
+        "add --against FILE.onnx"
     )
     return Checked(accelerator, "computes", detail, model.runtime, model.placement, share=_share(model))
 

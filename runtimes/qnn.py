@@ -70,7 +70,7 @@ def open_artifact(artifact: Artifact, *, threads: int = 1) -> Model:
     require_tensors(artifact, shapes(session.get_inputs()), outputs)
     where = "NPU" if processor == "npu" else "simulator"
     title = f"QNN {package.build_and_package_info.qnn_version} (Hexagon {version}, {where})"
-    # The session may hand nothing to the CPU, so it exists only if everything runs there.
+    # The session may not hand operators to the CPU. If it could be made, everything runs on the NPU or its simulator.
     placement = Placement(
         accelerator="npu" if processor == "npu" else "npu simulator", device=f"Hexagon {version}", complete=True
     )

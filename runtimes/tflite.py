@@ -77,13 +77,13 @@ def _require_cpu_graph(artifact: Artifact) -> None:
     """Check that a graph is not compiled for an NPU. LiteRT would load it, and fail at the first frame.
 
     Raises:
-        AcceleratorError: it is compiled for an NPU.
+        AcceleratorError: the graph is compiled for an NPU.
     """
     chip = artifact.spec.chip
     if chip is not None:
         raise AcceleratorError(
-            f"{artifact.path}: is compiled for the NPU of {chip}, and nothing else can run it: an Android app does, "
-            "with LiteRT's NPU accelerator, on a phone with this chip; for this machine, convert without --aot"
+            f"{artifact.path}: it is compiled for the NPU of {chip}, and only an Android app on a phone with this chip "
+            "can run it, with LiteRT's NPU accelerator; for this machine, convert without --aot"
         )
 
 

@@ -48,7 +48,7 @@ class Candidate:
         """A hash of everything that the result of a clip depends on, apart from the clip itself."""
         spec = self.model.spec
         parts = (self.sha256, self.model.runtime, self.rule, spec.frame_spacing, spec.clip_frames)
-        # What most measurements do not have is left out, so that they find their results from before it existed.
+        # Parts that a measurement does not have are left out, so that its key is that of earlier versions.
         with_sound = ("with sound", self.without) if self.hears else ()
         chosen = (dict(self.options),) if self.options else ()
         return sha256(msgspec.json.encode((*parts, *with_sound, *chosen)))

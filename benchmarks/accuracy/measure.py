@@ -130,7 +130,11 @@ def _ran_on(logits: FrameLogits | Reason) -> Placement | None:
 
 
 def _only(placements: Iterable[Placement | None], file: str) -> Placement | None:
-    """Return where all clips ran. Results that do not say it, such as those of an older journal, are left out."""
+    """Return where all clips ran; None: no result says it. Results of an older journal, for example, do not say it.
+
+    Raises:
+        EdgeshiftError: clips ran on different accelerators.
+    """
     known = [placement for placement in placements if placement is not None]
     if len(known) > 1:
         raise EdgeshiftError(

@@ -34,7 +34,7 @@ TIMEOUT, SLOWEST_STEP = 120.0, 10.0
 def open_on_device(device: Device, path: Path, options: Mapping[str, str] | None = None) -> Candidate:
     """Return an artifact to measure on a device. It is not loaded on this machine.
 
-    ``options`` are those of ``Candidate``. The device says with the logits where it ran the graph.
+    ``options`` are those of ``Candidate``. The device sends with the logits where it ran the graph.
 
     Raises:
         ArtifactError: the artifact is damaged or is a folder.

@@ -85,7 +85,7 @@ def differences(
 
 
 def _without_accelerator(options: dict[str, str]) -> dict[str, str]:
-    """Return the options that do not choose an accelerator. What was chosen is the condition "accelerator"."""
+    """Return the options without the one that chooses an accelerator, which has a condition of its own."""
     return {name: value for name, value in options.items() if name != "accelerator"}
 
 

@@ -15,7 +15,7 @@ from edgeshift.stream.placement import accelerators
 
 #: The name of a report of latency, the report, and the summary of each of its artifacts.
 Summarized = tuple[str, LatencyReport, Sequence[Summary]]
-#: What an accuracy belongs to: the hash of a file, and the accelerators that ran it.
+#: What was measured: the hash of a file, and the accelerators that ran it.
 Subject = tuple[str, str]
 #: Dots nearer than this share of an axis overlap.
 OVERLAP = 0.06

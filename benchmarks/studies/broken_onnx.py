@@ -28,9 +28,7 @@ def breaks(body: bytes, states: Sequence[str]) -> Iterator[tuple[str, str, bytes
     whole = onnx.load_model_from_string(body)
     names = [value.name for value in whole.graph.input][1:], [value.name for value in whole.graph.output][1:]
     if any(len(side) != len(states) for side in names):
-        raise EdgeshiftError(
-            "only a graph whose inputs are a frame and the states can be broken: give another artifact"
-        )
+        raise EdgeshiftError("only graphs that take a frame and the states can be broken: give another artifact")
     ends = list(zip(states, *names, strict=True))
     for kind, name, change in (
         *_state_breaks(whole.graph, ends),

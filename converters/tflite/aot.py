@@ -1,7 +1,7 @@
 """Compilation of an int8 graph for the NPU of a phone's chip, by LiteRT and the SDK of the chip's vendor.
 
-LiteRT replaces the operators that the NPU runs by an operator that holds a binary for it, DISPATCH_OP. Nothing on a
-computer runs such a graph. So the graph is compared with the original before the compilation, and after it only the
+LiteRT replaces the operators that the NPU can run by DISPATCH_OP, an operator that holds a binary for the NPU. No
+computer can run such a graph. So the graph is compared with the original before the compilation, and after it only the
 inputs, outputs and operators are checked.
 """
 

@@ -1,6 +1,6 @@
-"""The chips of phones whose NPUs LiteRT compiles graphs for, and the SDK of each vendor that the compilation needs.
+"""Chips of phones for whose NPUs LiteRT can compile a graph, and the SDK of each vendor, which LiteRT needs for that.
 
-LiteRT has the lists of chips (``ai_edge_litert.aot.vendors``). They are read from the installed package.
+The lists of chips are read from the installed LiteRT (``ai_edge_litert.aot.vendors``).
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ def find_chip(name: str) -> Chip:
 
 
 def require_sdk(chip: Chip) -> None:
-    """Check that the SDK which compiles for a chip is installed. edgeshift contains no part of it.
+    """Check that the vendor's SDK for a chip is installed. edgeshift contains no part of it.
 
     Raises:
-        RuntimeMissingError: it is not, or it cannot be used on this machine.
+        RuntimeMissingError: the SDK is not installed, is incomplete, or cannot be used on this machine.
     """
     vendor = chip.vendor
     work = f"--aot {chip.name} needs {vendor.title}'s SDK"

@@ -370,7 +370,7 @@ class StreamSpec(ModelDescription, frozen=True, kw_only=True):
 
     @property
     def chip(self) -> str | None:
-        """The chip whose NPU the graph is compiled for, such as "Qualcomm SM8650"; None: it is not compiled ahead."""
+        """The chip whose NPU the graph is compiled for, such as "Qualcomm SM8650"; None: for no NPU."""
         return None if self.graph is None else compiled_for(self.graph.backend)
 
     @property

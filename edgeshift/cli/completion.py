@@ -19,7 +19,7 @@ DEVICES = (
 ACCELERATORS = (
     ("cpu", "the processor"),
     ("gpu", "LiteRT's GPU accelerator"),
-    ("npu", "Qualcomm's NPU or its simulator, or an estimate of Vela"),
+    ("npu", "Qualcomm's NPU or its simulator, or an estimate by Vela"),
     ("all", "all that can be used here"),
 )
 #: Names of the sounds of ``edgeshift.sound.drawn``, which help must not import, because it imports numpy.

@@ -91,7 +91,7 @@ def _has_threads(options: Options) -> str | None:
 
 
 def _accelerator_effect(options: Options) -> str | None:
-    """The rule of --accelerator: it has none where only the processor runs artifacts."""
+    """The rule of --accelerator: not for browsers, nor for programs that run artifacts only on the processor."""
     device = options.values.get("name", "local")
     if device.partition(":")[0] == "browser":
         return f"with --device {device}: leave it out, or give --device browser:webgpu for the phone's GPU"
@@ -108,13 +108,13 @@ def _accelerator(effect: Rule) -> Any:
         "Model",
         "--accelerator",
         effect=effect,
-        help="What runs the artifact. gpu is LiteRT's GPU accelerator for .tflite files, which must take the whole "
-        "graph. Default: the processor, or the NPU that a file is compiled for.",
+        help="What runs the artifact. gpu: LiteRT's GPU accelerator, for .tflite files. If it cannot run the whole "
+        "graph, that is an error. Default: the processor, or the NPU that the file is compiled for.",
     )
 
 
 def _uses_threads(options: Options) -> str | None:
-    """The rule of --threads beside --accelerator."""
+    """The rule of --threads: not with --accelerator gpu."""
     on_gpu = options.values.get("accelerator") == "gpu"
     return "with --accelerator gpu, which uses no threads of the processor: leave it out" if on_gpu else None
 

@@ -97,7 +97,7 @@ def browser_facts(page: PageOpened, accelerator: str = "cpu") -> Facts:
 def browser_placement(accelerator: str) -> Placement:
     """Return where a graph ran. ``accelerator`` is what the page reports: "cpu" or "webgpu".
 
-    The facts of the page name the GPU. The page does not say whether WebGPU took the whole graph.
+    The name of the GPU is in ``browser_facts``. The page does not report whether WebGPU runs the whole graph.
     """
     from edgeshift.stream.placement import ON_CPU, Placement
 

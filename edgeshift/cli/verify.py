@@ -71,10 +71,11 @@ def run(
             windows for a clip, and list those that lose most.
         accelerators: Also run the artifact on these accelerators, and compare logits and states with the CPU's over
             32 frames: cpu, gpu, npu, several with commas, or all for those that can be used here. gpu is LiteRT's GPU
-            accelerator. npu runs a .qnn.onnx artifact on Qualcomm's NPU or its simulator: its self-check, and with
-            --against the 32 frames; for other files it is an estimate of Arm's compiler Vela, where it is installed.
-        against: The same network as an int8 .onnx artifact. The CPU runs it in place of a .qnn.onnx artifact, which
-            it cannot run, and logits and states are compared over 32 frames.
+            accelerator. npu is Qualcomm's NPU or its simulator for a .qnn.onnx artifact: the self-check is run, and
+            with --against also the 32 frames. For other artifacts, npu is an estimate by Arm's compiler Vela, if it is
+            installed.
+        against: The int8 .onnx artifact of the same network. The CPU cannot run a .qnn.onnx artifact, so it runs this
+            one, and logits and states of both are compared over 32 frames.
         transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:

@@ -40,8 +40,8 @@ class Model:
         executor: makes the executor of a new stream.
         processor: kind of processor that runs the graph. The bounds of the self-check depend on it.
         hearing: makes the executor of the sounds of a new stream; None: the graph of the frames also runs sounds.
-        placement: where the graph runs, as the runtime says; None: on ``processor``. On the CPU, all operators run
-            there, and of other processors it is then not known which operators do.
+        placement: where the graph runs, as the runtime says; None: on ``processor``. If that is not the CPU, it is not
+            known which operators run on it.
     """
 
     def __init__(

@@ -69,8 +69,8 @@ def read_graph(artifact: Artifact) -> Graph:
     chip = artifact.spec.chip
     if chip is not None:
         raise EdgeshiftError(
-            f"{artifact.path}: is compiled for the NPU of {chip}, which leaves no operators to check: convert without "
-            "--aot, and check that artifact"
+            f"{artifact.path}: it is compiled for the NPU of {chip}, which leaves no operators to check: convert "
+            "without --aot, and check that artifact"
         )
     graph: Graph = importlib.import_module(READERS[artifact.path.suffix.lower()]).read(artifact)
     return graph

@@ -136,7 +136,7 @@ def test_a_runtime_without_this_accelerator_is_one_line(run, clips, tmp_path, co
     path = tmp_path / name
     done = run(command, path, *commands(clips)[command], "--accelerator", accelerator)
     assert (done.status, done.out) == (2, "") and done.err.count("\n") == 1
-    assert done.err.startswith(f"edgeshift: {path}: not on the {accelerator.upper()}: {reason}"), done.err
+    assert done.err.startswith(f"edgeshift: {path}: cannot run on the {accelerator.upper()}: {reason}"), done.err
 
 
 def test_the_processor_can_be_named(run, made, clips):

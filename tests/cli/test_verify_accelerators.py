@@ -75,7 +75,7 @@ def test_a_compiled_file_is_compared_with_the_same_network_on_the_cpu(run, made)
 @needs_simulator
 def test_without_a_reference_a_compiled_file_runs_its_self_check_only(run, made):
     done = run("verify", made("tsm", "int8", "qnn").path, "--accelerator", "npu")
-    assert done.status == 0 and "not compared with the CPU, which --against FILE.onnx does" in done.out, done.err
+    assert done.status == 0 and "not compared with the CPU: for that, add --against FILE.onnx" in done.out, done.err
     assert "npu simulator (Hexagon v75): all operators" in done.out
 
 
@@ -117,7 +117,7 @@ def test_a_reference_is_the_same_network_and_runs_on_the_cpu(made):
     spec, path = load(file.path).spec, file.path
     require_same_network(spec, path, spec, path)
     other = made("tsm", "fp32", "onnx").path
-    with pytest.raises(EdgeshiftError, match=r"is not the network of .*, they differ in the precision"):
+    with pytest.raises(EdgeshiftError, match=r"is not the network of .*; they differ in the precision"):
         require_same_network(spec, path, load(other).spec, other)
     states = msgspec.structs.replace(spec, states=spec.states[1:], check=None)
     with pytest.raises(EdgeshiftError, match="they differ in the states"):

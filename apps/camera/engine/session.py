@@ -257,10 +257,11 @@ def open_session(
         threads: threads of each runtime.
         smoothing: a name in ``SMOOTHINGS``; None: each artifact's own rule.
         mask: labels that are never shown.
-        accelerator: "cpu" or "gpu"; None: what each runtime uses by itself.
+        accelerator: "cpu" or "gpu"; None: the default of each runtime.
 
     Raises:
-        AcceleratorError: edgeshift does not run an artifact there, or the GPU cannot be used or refuses an operator.
+        AcceleratorError: edgeshift cannot run an artifact on the accelerator, no GPU can be used, or the GPU refuses an
+            operator.
         EdgeshiftError: an artifact cannot be loaded, the smoothing is unknown, or no artifact has a label of ``mask``.
     """
     chosen = [accelerator_options(path, accelerator, runtime) for path in files]

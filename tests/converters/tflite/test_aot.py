@@ -172,7 +172,7 @@ def test_a_computer_says_where_it_runs(made, tmp_path, compiler, capsys):
     compiler(dispatched)
     path = tmp_path / "a.tflite"
     converted(made, path)
-    where = r"is compiled for the NPU of Qualcomm SM8650, and nothing else can run it: an Android app does"
+    where = r"is compiled for the NPU of Qualcomm SM8650, and only an Android app on a phone with this chip can run it"
     for options in ({}, {"backend": "interpreter"}, {"accelerator": "gpu"}, {"isolate": True}):
         with pytest.raises(EdgeshiftError, match=where) as caught:
             load(path, **options)
@@ -190,7 +190,7 @@ def test_a_computer_says_where_it_runs(made, tmp_path, compiler, capsys):
 
 
 def test_a_binary_that_the_description_hides_is_refused(made, tmp_path, compiler):
-    """A file that says it runs on the CPU, with a graph that runs other code."""
+    """The description says that the CPU runs the file, but its graph runs other code."""
     from edgeshift.artifact.file import write_artifact
     from edgeshift.errors import ArtifactError
 

@@ -47,7 +47,7 @@ def require_tried(artifact: Artifact, runtime: Runtime, accelerator: str | None 
         accelerator: "gpu" if a GPU will run it; its driver may crash, too.
 
     Raises:
-        AcceleratorError: the GPU cannot be used or refuses a part of the graph, or its driver crashes or takes too long.
+        AcceleratorError: the GPU cannot be used or refuses a part of the graph, or its driver crashes or is too slow.
         ArtifactError: the child process crashed, exceeded its memory or time, or cannot load the artifact.
     """
     path, name = artifact.path, runtime.name

@@ -76,9 +76,8 @@ def list_warnings(result: Converted) -> list[str]:
     graph, warnings = result.spec.graph, []
     if result.spec.problems:
         warnings.append(f"{result.path}: {FAILED}: {'; '.join(result.spec.problems)}")
-    least = (
-        MIN_DELEGATED if result.spec.chip is None else 1.0
-    )  # tensors are copied to and from an operator outside the NPU
+    # An operator outside an NPU costs two copies of its tensors.
+    least = MIN_DELEGATED if result.spec.chip is None else 1.0
     if graph is not None and graph.delegated is not None and graph.delegated < least:
         names = ", ".join(f"{count} {kind}" for kind, count in graph.outside.items())
         others = f"; not delegated: {names}" if names else ""

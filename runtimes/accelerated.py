@@ -149,12 +149,13 @@ def check_here(path: Path, accelerator: str, against: Path | None = None) -> Che
     try:
         # The CPU is what other accelerators are compared with. It is compared with itself as a test of the check.
         compiled = find_runtime(path).name == "qnn"
-        model = load(path) if accelerator == "cpu" or compiled else load(path, accelerator=accelerator)
+        opened = load(path) if accelerator == "cpu" or compiled else load(path, accelerator=accelerator)
+        model = opened.each_camera()[0]  # verify itself checks the first camera, too
         result = self_check(model)
         check = tuple(result.problems)
         if compiled and against is None:
             return _compiled(accelerator, model, result)
-        found = first_difference(model, load(path if against is None else against))
+        found = first_difference(model, load(path if against is None else against).each_camera()[0])
     except AcceleratorError as error:
         if error.refused:
             reasons = "; ".join(f"{operator} ({reason})" for operator, reason in error.refused.items())

@@ -81,6 +81,8 @@ def test_the_cpu_is_checked_in_the_same_way(made):
     done = check_accelerator(made("tsm", "fp32").path, "cpu")
     assert (done.verdict, done.error, done.state_error) == ("computes", 0.0, 0.0)
     assert done.share == made("tsm", "fp32").result.spec.graph.delegated
+    several = check_accelerator(made("tsm", "int8", "onnx", batch=3).path, "cpu")  # its first camera
+    assert (several.verdict, several.error) == ("computes", 0.0), several.detail
     done = check_accelerator(made("tsm", "fp32", "onnx").path, "gpu")
     assert done.verdict == "not run" and ".onnx" in done.detail
 

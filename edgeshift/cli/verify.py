@@ -188,7 +188,7 @@ def _no_reference(file: Path, *, compiled: bool) -> str:
     """Return why --against has no effect."""
     if compiled:
         return "without --accelerator npu: add it, or leave this option out"
-    return f"on {file}, which the CPU itself runs: leave it out"
+    return f"on {file}, which is not compiled for an NPU: leave it out"
 
 
 def _check_accelerators(file: Path, names: tuple[str, ...], against: Path | None, bars: ProgressBars) -> list[Checked]:

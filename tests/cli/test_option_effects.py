@@ -155,7 +155,7 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ("verify", "explain"): [("a.tflite --explain --json", "with --json")],
     ("verify", "against"): [
         ("a.tflite --against b.onnx", "without --accelerator: add it, or leave this option out"),
-        ("a.tflite --accelerator cpu --against b.onnx", "on a.tflite, which the CPU itself runs: leave it out"),
+        ("a.tflite --accelerator cpu --against b.onnx", "on a.tflite, which is not compiled for an NPU: leave it out"),
         ("a.qnn.onnx --accelerator gpu --against b.onnx", "without --accelerator npu: add it"),
     ],
     ("verify", "threads"): [("a.mlpackage --threads 2", "on Core ML, which chooses its threads itself")],

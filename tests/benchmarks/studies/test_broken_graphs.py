@@ -33,6 +33,14 @@ ONNX_LINT = {
 pytestmark = pytest.mark.slow
 
 
+def written_again(target: str, body: bytes) -> bytes:
+    """Return an unchanged graph as the study writes it, which may be other bytes than those that it read."""
+    if target == "tflite":
+        return broken_tflite.Graph(body).body()
+    onnx = pytest.importorskip("onnx")
+    return onnx.load_model_from_string(body).SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("target", "device", "breaks", "rules"),
     [
@@ -45,8 +53,9 @@ def test_each_kind_breaks_the_rule_that_is_about_it(made, target, device, breaks
     before = Counter({finding.rule: len(finding.places) for finding in lint(artifact)})
     assert not before.keys() & set(rules.values()), "the artifact keeps these rules before it is broken"
     first: dict[str, bytes] = {}
+    unchanged = written_again(target, artifact.body)
     for kind, _, body in breaks(artifact.body, tuple(state.name for state in artifact.spec.states)):
-        assert body != artifact.body
+        assert body != unchanged, kind
         first.setdefault(kind, body)
     for kind, rule in rules.items():
         broken = {finding.rule for finding in lint(Artifact(artifact.path, artifact.spec, first[kind]))}

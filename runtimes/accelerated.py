@@ -28,8 +28,9 @@ ACCELERATORS = ("cpu", "gpu", "npu")
 #: Longest time of a check, seconds. A software GPU takes up to a second for a frame.
 SECONDS = 600
 #: "computes": all operators run on it, and the results are those of the CPU. "falls back": it refuses operators.
-#: "wrong": results differ. "estimate": a compiler's estimate; nothing ran. "not run": it could not be used.
-Verdict = Literal["computes", "falls back", "wrong", "estimate", "not run"]
+#: "wrong": results differ. "crashes": its driver crashes or hangs. "estimate": a compiler's estimate; nothing ran.
+#: "not run": it could not be used.
+Verdict = Literal["computes", "falls back", "wrong", "crashes", "estimate", "not run"]
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,11 @@ def check_accelerator(path: Path, accelerator: str, against: Path | None = None)
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Checked(accelerator, "not run", f"the check took more than {SECONDS} s")
+        return Checked(accelerator, "crashes", f"the check takes more than {SECONDS} s")
     try:
         return msgspec.json.decode(done.stdout.splitlines()[-1], type=Checked)
     except (IndexError, msgspec.DecodeError):
-        return Checked(accelerator, "not run", f"the process of the check ended with status {done.returncode}")
+        return Checked(accelerator, "crashes", f"the process of the check ended with status {done.returncode}")
 
 
 def require_same_network(spec: StreamSpec, path: Path, reference: StreamSpec, against: Path) -> None:

@@ -23,6 +23,7 @@ from edgeshift.runtimes.mil import executor
 from edgeshift.runtimes.mil.package import coremltools, require_description
 from edgeshift.runtimes.native import native_call, require_threads
 from edgeshift.stream import Array, Model
+from edgeshift.stream.placement import Placement
 from edgeshift.targets import Processor
 
 #: {value of the option ``units``: member of coremltools.ComputeUnit}.
@@ -64,7 +65,11 @@ def open_artifact(artifact: Artifact, *, threads: int = 1, units: str = "all") -
     weakref.finalize(model, shutil.rmtree, home, ignore_errors=True)
     runtime = f"Core ML through coremltools {tools.__version__} ({units})"
     return Model(
-        artifact.spec, runtime, lambda: _PredictExecutor(model, artifact.spec, artifact.path), PROCESSORS[units]
+        artifact.spec,
+        runtime,
+        lambda: _PredictExecutor(model, artifact.spec, artifact.path),
+        PROCESSORS[units],
+        placement=None if units == "cpu" else Placement(accelerator="not known"),
     )
 
 

@@ -56,6 +56,8 @@ def require_tried(artifact: Artifact, runtime: Runtime, accelerator: str | None 
     seen_as = f"{name} gpu" if on_gpu else name
     if name in NOT_TRIED or is_seen(artifact, seen_as) or not any(map(_installed, runtime.packages)):
         return
+    if on_gpu:  # the trial on the CPU also limits the memory, which a trial on a GPU cannot
+        require_tried(artifact, runtime)
     command = [sys.executable, "-m", "edgeshift.runtimes.trial", os.fspath(path), name, *(["gpu"] if on_gpu else [])]
     seconds = GPU_SECONDS if on_gpu else SECONDS
     try:

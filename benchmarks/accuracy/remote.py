@@ -21,6 +21,7 @@ from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
 from edgeshift.stream import Array, Model
+from edgeshift.stream.placement import placement_of
 from edgeshift.stream.sequence import answered_frames
 from edgeshift.targets import find_runtime
 from edgeshift.video.dataset import LabelledClip
@@ -132,7 +133,7 @@ def _stream_batch(
         if logits.shape != expected:
             shapes = f"logits of shape {list(logits.shape)}, and {list(expected)} was expected"
             raise DeviceError(f"{device.name}: {clip.name}: the worker sent {shapes}")
-        ran_on = message.ran_on if message else None
+        ran_on = message and placement_of(message.ran_on, candidate.model.runtime)
         yield clip, FrameLogits(np.array(times, np.float64)[indices], logits, ran_on)
     if lost is not None:
         raise lost

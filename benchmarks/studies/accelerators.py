@@ -57,7 +57,7 @@ class Row(msgspec.Struct, frozen=True):
 
     Attributes:
         model, accelerator, precision: what was checked.
-        digest: SHA-256 of the artifact; empty: it could not be made.
+        digest: SHA-256 of the artifact, and of the one that it is compared with; empty: it could not be made.
         checked: what the check found.
     """
 
@@ -112,23 +112,25 @@ def measure(out: Path, model: str, case: tuple[str, str, str, str, tuple[str, ..
     if stored and not file.is_file():
         return Row(model, accelerator, precision, "", Checked(name, "not run", "not measured in this run"))
 
+    # The CPU does not run a file that is compiled for an NPU, so it runs the graph from before the compilation.
+    reference = path.with_name(f"{path.name.removesuffix('.qnn.onnx')}_cpu.onnx") if target == "qnn" else None
+    files = (path,) if reference is None else (path, reference)
+
     def check() -> Row:
         reason = "" if path.is_file() else convert(path, model, target, precision, options)
         if reason:
             return Row(model, accelerator, precision, "", Checked(name, "not run", f"conversion failed: {reason}"))
         read_artifact(path)  # an artifact that is not sound ends the study with its message
-        reference = None
-        if target == "qnn":  # the CPU does not run the compiled file, so it runs the graph from before the compilation
-            reference = path.with_name(f"{path.name.removesuffix('.qnn.onnx')}_cpu.onnx")
+        if reference is not None:
             reason = "" if reference.is_file() else convert(reference, model, "onnx", precision, ())
             if reason:
                 return Row(model, accelerator, precision, "", Checked(name, "not run", f"conversion failed: {reason}"))
             read_artifact(reference)
-        return Row(model, accelerator, precision, _digest(path), check_accelerator(path, name, reference))
+        return Row(model, accelerator, precision, _digest(*files), check_accelerator(path, name, reference))
 
     # A row that was not run is tried again, because what was missing may be installed now.
     return stored_result(
-        file, Row, lambda row: stored or (row.checked.verdict != "not run" and row.digest == _digest(path)), check
+        file, Row, lambda row: stored or (row.checked.verdict != "not run" and row.digest == _digest(*files)), check
     )
 
 
@@ -161,8 +163,11 @@ def cells(row: Row) -> tuple[str, ...]:
     return *names, share, result.replace("|", "/"), logits, states, done.runtime or "-"
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+def _digest(*files: Path) -> str:
+    """Return the SHA-256 of the contents of files; empty: one of them is missing."""
+    if not all(file.is_file() for file in files):
+        return ""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def run(
         problems.insert(0, f"transcript: {differences[0]}{more}")
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
     checked = _check_accelerators(file, wanted, against, bars)
-    failed = ("wrong", "falls back", *(() if accelerators == ALL_ACCELERATORS else ("not run",)))
+    failed = ("wrong", "falls back", "crashes", *(() if accelerators == ALL_ACCELERATORS else ("not run",)))
     problems += [f"{done.accelerator}: {done.detail}" for done in checked if done.verdict in failed]
     if as_json:
         print_json(

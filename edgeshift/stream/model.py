@@ -55,7 +55,8 @@ class Model:
     ) -> None:
         self.spec = spec
         self.processor = processor
-        usual = ON_CPU if processor == "cpu" else Placement(accelerator=processor)
+        # A runtime that may use an NPU divides the graph itself; one that uses nothing else gives a placement.
+        usual = ON_CPU if processor == "cpu" else Placement(accelerator="gpu" if processor == "gpu" else "not known")
         self.placement = placement or usual
         self._runtime = runtime
         self._executor = executor

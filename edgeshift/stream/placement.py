@@ -13,7 +13,8 @@ from typing import Literal
 import msgspec
 
 #: What a graph can run on. A simulator is a program on the CPU that computes as the NPU does, only slower.
-Accelerator = Literal["cpu", "gpu", "npu", "npu simulator"]
+#: "not known": the runtime divides the graph among the processors that it may use, and does not say how.
+Accelerator = Literal["cpu", "gpu", "npu", "npu simulator", "not known"]
 #: For measurements that do not say where they ran: (pattern in the name of the runtime, what the graph ran on).
 OLDER: tuple[tuple[str, Accelerator], ...] = (
     (r"^QNN .*, simulator\)", "npu simulator"),
@@ -23,10 +24,9 @@ OLDER: tuple[tuple[str, Accelerator], ...] = (
     (r"\(WebGPU ", "gpu"),
     (r"^TensorRT ", "gpu"),
     (r"^ONNX Runtime .*\((cuda|tensorrt),", "gpu"),
-    (r"^ONNX Runtime .*\((coreml|nnapi),", "npu"),
-    (r"^Core ML .*\(cpu\+gpu\)", "gpu"),
-    (r"^Core ML .*\((all|cpu\+ane)\)", "npu"),
-    (r"^ExecuTorch .*\(coreml,", "npu"),
+    (r"^ONNX Runtime .*\((coreml|nnapi),", "not known"),
+    (r"^Core ML .*\((all|cpu\+gpu|cpu\+ane)\)", "not known"),
+    (r"^ExecuTorch .*\(coreml,", "not known"),
 )
 #: Names of runtimes that run all operators on a GPU or NPU or not at all, with the device in parentheses.
 OLDER_DEVICES = (
@@ -57,7 +57,7 @@ class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     @property
     def text(self) -> str:
         """The title, and for other accelerators than the CPU how much of the graph ran there."""
-        if self.accelerator == "cpu":
+        if self.accelerator in ("cpu", "not known"):
             return self.title
         share = {
             True: "all operators",

@@ -23,6 +23,8 @@ from edgeshift.stream.placement import ON_CPU, Placement, accelerators, placemen
         ("LiteRT (compiled, NPU of Qualcomm SM8650)", "npu"),
         ("ONNX Runtime 1.23 (cpu, 1 thread)", "cpu"),
         ("ONNX Runtime 1.23 (cuda, 1 thread)", "gpu"),
+        ("Core ML through coremltools 9.0 (all)", "not known"),
+        ("Core ML through coremltools 9.0 (cpu)", "cpu"),
         ("benchmark_model (its vendor's program; random inputs, states not carried)", "cpu"),
     ],
 )

@@ -124,6 +124,8 @@ def _refused(whole: Any) -> Iterator[tuple[str, str, Change]]:
         # float. Such pairs are left as they are.
         if node.output[0] in {value.name for value in whole.output} or writers.get(node.input[0]) == "DequantizeLinear":
             continue
+        if all(other.op_type == "QuantizeLinear" for other in whole.node if reader[0].output[0] in other.input):
+            continue
 
         def bypass(graph: Any, index: int = index) -> None:
             node = graph.node[index]

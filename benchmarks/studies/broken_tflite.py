@@ -61,6 +61,11 @@ class Graph:
         """Return True if the values of a tensor are in the file."""
         return self.model.buffers[self.tensors[tensor].buffer].data is not None
 
+    def is_quantized(self, tensor: int) -> bool:
+        """Return True if a tensor has a scale."""
+        quantization = self.tensors[tensor].quantization
+        return quantization is not None and quantization.scale is not None and len(quantization.scale) > 0
+
     def values(self, tensor: int) -> Any:
         """Return a writable copy of the stored values of a tensor, in the tensor's shape."""
         names = {value: name for name, value in vars(self.schema.TensorType).items() if not name.startswith("_")}
@@ -201,9 +206,8 @@ def _value_breaks(whole: Graph) -> Iterator[tuple[str, str, Change]]:
         begins, sizes = whole.values(begin), whole.values(size)
         channels = whole.tensors[source].shape[-1]
         moved = 1 if begins[-1] + sizes[-1] + 1 <= channels and sizes[-1] > 0 else -1
-        if begins[-1] + moved < 0:
+        if begins[-1] + moved < 0 or sizes.prod() == 1:  # any value of the frame gives the 1 of fresh states
             continue
-
         begins[-1] += moved
 
         def move(graph: Graph, index: int = index, values: Any = begins) -> None:
@@ -221,25 +225,24 @@ def _value_breaks(whole: Graph) -> Iterator[tuple[str, str, Change]]:
             weights = graph.operators[index].inputs[1]
             graph.tensors[weights].buffer = graph.store(np.flip(graph.values(weights), axis))
 
+        def larger(graph: Graph, index: int = index) -> None:
+            weights = graph.operators[index].inputs[1]
+            if graph.is_quantized(weights):
+                parameters = graph.tensors[weights].quantization
+                parameters.scale = np.asarray(parameters.scale, np.float32) * np.float32(1.5)
+            else:
+                graph.tensors[weights].buffer = graph.store(graph.values(weights) * np.float32(1.5))
+
         yield "the filters of a layer are in another order", f"operator {index}", permute
+        yield "the weights of a layer are 1.5 times too large", f"operator {index}", larger
         options = whole.operators[index].builtinOptions
-        if options.fusedActivationFunction:
+        # The range of an int8 tensor ends where its activation does, so an activation that is left out changes nothing.
+        if options.fusedActivationFunction and not whole.is_quantized(whole.operators[index].outputs[0]):
 
             def linear(graph: Graph, index: int = index) -> None:
                 graph.operators[index].builtinOptions.fusedActivationFunction = 0
 
             yield "an activation is left out", f"operator {index}", linear
-    for index in whole.all_of("CONV_2D", "ADD"):
-        tensor = int(whole.operators[index].outputs[0])
-        quantization = whole.tensors[tensor].quantization
-        if quantization is None or quantization.scale is None or not len(quantization.scale):
-            continue
-
-        def larger(graph: Graph, tensor: int = tensor) -> None:
-            parameters = graph.tensors[tensor].quantization
-            parameters.scale = np.asarray(parameters.scale, np.float32) * 1.5
-
-        yield "the scale of a tensor is 1.5 times too large", f"operator {index}", larger
 
 
 def _refused(whole: Graph, states: Sequence[str]) -> Iterator[tuple[str, str, Change]]:

@@ -86,7 +86,8 @@ def test_other_targets_have_fresh_states_too(made, target, precision):
         kinds = set()
         for tensor in states:
             node = writers[tensor]
-            while node.kind in ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape"):  # int8 states, channels last
+            # int8 states are channels last, and those of one pixel are reshaped.
+            while node.kind in ("QuantizeLinear", "DequantizeLinear", "Transpose", "Reshape"):
                 node = writers[graph.computed_inputs(node)[0]]
             kinds.add(node.kind.lower())
         assert kinds == {"mul"} and len(states) == len(artifact.result.spec.states)

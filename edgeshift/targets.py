@@ -507,7 +507,8 @@ for _target in (
         timed=False,
         support=(
             Support("int8", "Linux x86-64: Qualcomm's simulator of the NPU", _IN_CI),
-            Support("int8", "Snapdragon with a Hexagon NPU: Windows, Android", _BY_VERIFY),
+            Support("int8", "Snapdragon with a Hexagon NPU: Windows", _BY_VERIFY),
+            Support("int8", "Snapdragon with a Hexagon NPU: Android, in an app", _NOT_HERE),
         ),
     ),
 ):

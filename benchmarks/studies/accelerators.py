@@ -150,7 +150,7 @@ def convert(path: Path, model: str, target: str, precision: str, options: tuple[
 def cells(row: Row) -> tuple[str, ...]:
     """Return the cells of a row, in the order of ``COLUMNS``."""
     done = row.checked
-    result = f"{done.verdict}: {done.detail}"
+    result = done.detail if done.verdict == "estimate" else f"{done.verdict}: {done.detail}"
     if done.verdict == "computes" and done.frames:
         in_float = done.accelerator == "gpu" and row.precision == "int8"
         result = f"computes all operators{' in float' * in_float}"

@@ -63,15 +63,9 @@ def read_graph(artifact: Artifact) -> Graph:
     Raises:
         ArtifactError: the graph is damaged or hostile.
         RuntimeMissingError: the package that describes its format is not installed.
-        EdgeshiftError: graphs of this format cannot be read, or the graph is compiled for an NPU.
+        EdgeshiftError: graphs of this format cannot be read.
     """
     devices_of(artifact)
-    chip = artifact.spec.chip
-    if chip is not None:
-        raise EdgeshiftError(
-            f"{artifact.path}: it is compiled for the NPU of {chip}, which leaves no operators to check: convert "
-            "without --aot, and check that artifact"
-        )
     graph: Graph = importlib.import_module(READERS[artifact.path.suffix.lower()]).read(artifact)
     return graph
 
@@ -85,10 +79,16 @@ def lint(artifact: Artifact, devices: Sequence[str] | None = None, ignore: Colle
         ignore: names of rules to leave out.
 
     Raises:
-        EdgeshiftError: a device or rule is unknown, or a device does not read artifacts of this kind. For other errors,
-            see ``read_graph``.
+        EdgeshiftError: a device or rule is unknown, a device does not read artifacts of this kind, or the graph is
+            compiled for an NPU. For other errors, see ``read_graph``.
     """
     known = devices_of(artifact)
+    chip = artifact.spec.chip
+    if chip is not None:
+        raise EdgeshiftError(
+            f"{artifact.path}: it is compiled for the NPU of {chip}, which leaves no operators to check: convert "
+            "without --aot, and check that artifact"
+        )
     for name in devices or ():
         if name not in DEVICES:
             raise EdgeshiftError(unknown("device", name, DEVICES))

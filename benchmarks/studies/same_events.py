@@ -164,7 +164,7 @@ def answers(model: Model, path: Path, drawn: DrawnStream, out: Path) -> Array:
     stream, rows = model.stream(paced=False), np.empty((0, len(model.spec.labels)), np.float32)
     if stored.is_file():
         try:
-            with np.load(stored, allow_pickle=False) as file:
+            with stored.open("rb") as data, np.load(data, allow_pickle=False) as file:
                 rows = file["logits"].astype(np.float32)
                 stream.state = {name: file[f"state/{name}"] for name in stream.state}
             if len(rows) > len(drawn.frames) or rows.shape[1:] != (len(model.spec.labels),):

@@ -9,7 +9,6 @@ or random ones if none ship, and frames of 64x64 pixels, so that the simulators 
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from edgeshift._system.files import sha256
 from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.file import read_artifact
 from edgeshift.benchmarks.studies.command import (
@@ -114,18 +114,16 @@ def measure(out: Path, model: str, case: tuple[str, str, str, str, tuple[str, ..
 
     # The CPU does not run a file that is compiled for an NPU, so it runs the graph from before the compilation.
     reference = path.with_name(f"{path.name.removesuffix('.qnn.onnx')}_cpu.onnx") if target == "qnn" else None
-    files = (path,) if reference is None else (path, reference)
+    files = {path: (target, options)}
+    if reference is not None:
+        files[reference] = ("onnx", ())
 
     def check() -> Row:
-        reason = "" if path.is_file() else convert(path, model, target, precision, options)
-        if reason:
-            return Row(model, accelerator, precision, "", Checked(name, "not run", f"conversion failed: {reason}"))
-        read_artifact(path)  # an artifact that is not sound ends the study with its message
-        if reference is not None:
-            reason = "" if reference.is_file() else convert(reference, model, "onnx", precision, ())
+        for made, (kind, given) in files.items():
+            reason = "" if made.is_file() else convert(made, model, kind, precision, given)
             if reason:
                 return Row(model, accelerator, precision, "", Checked(name, "not run", f"conversion failed: {reason}"))
-            read_artifact(reference)
+            read_artifact(made)  # an artifact that is not sound ends the study with its message
         return Row(model, accelerator, precision, _digest(*files), check_accelerator(path, name, reference))
 
     # A row that was not run is tried again, because what was missing may be installed now.
@@ -167,7 +165,7 @@ def _digest(*files: Path) -> str:
     """Return the SHA-256 of the contents of files; empty: one of them is missing."""
     if not all(file.is_file() for file in files):
         return ""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return sha256(b"".join(file.read_bytes() for file in files))
 
 
 if __name__ == "__main__":

@@ -117,8 +117,10 @@ def _refused(whole: Any) -> Iterator[tuple[str, str, Change]]:
 
         yield "an input has a side that is not fixed", value.name, dynamic
     for index, node in enumerate(whole.node):
+        if node.op_type != "QuantizeLinear":
+            continue
         reader = [other for other in whole.node if node.output[0] in other.input]
-        if node.op_type != "QuantizeLinear" or len(reader) != 1 or reader[0].op_type != "DequantizeLinear":
+        if len(reader) != 1 or reader[0].op_type != "DequantizeLinear":
             continue
         # Without a pair at an output, or a pair that only changes the scale of an int8 tensor, nothing is computed in
         # float. Such pairs are left as they are.

@@ -26,7 +26,7 @@ from edgeshift.benchmarks.studies.command import Json, print_json, print_table, 
 from edgeshift.errors import EdgeshiftError
 from edgeshift.events.score import EventScore, match_events
 from edgeshift.events.spotter import Detection, describe_rule, unit_of
-from edgeshift.gestures import SPACING, STROKES, DrawnStream, Event, draw_stream
+from edgeshift.gestures import SPACING, STROKES, DrawnStream, Event, Stroke, draw_stream
 from edgeshift.stream import Prediction, Stream
 from edgeshift.stream.percentiles import percentile
 
@@ -116,9 +116,7 @@ def measure(path: Path, minutes: int, seed: int = 0) -> EventReport:
         raise EdgeshiftError(f"cannot draw {minutes} minutes with seed {seed}: give {limits}")
     candidate = open_candidate(path)
     spec, rule = candidate.model.spec, candidate.rule
-    strokes = {label: stroke for label, stroke in STROKES.items() if label in spec.labels}
-    if not strokes:
-        raise EdgeshiftError(f"{path}: none of its labels is a gesture that edgeshift can draw: {', '.join(STROKES)}")
+    strokes = strokes_of(path, spec.labels)
     spacing = spec.frame_spacing or SPACING
     stream, size = candidate.model.stream(), max(spec.frame.height, spec.frame.width)
     scores = dict.fromkeys(strokes, EventScore())
@@ -151,6 +149,18 @@ def measure(path: Path, minutes: int, seed: int = 0) -> EventReport:
         delay={name: None if value is None else round(value, 4) for name, value in delays.items()},
         labels=tuple(Label(label=k, right=v.right, missed=v.missed, false=v.false) for k, v in scores.items()),
     )
+
+
+def strokes_of(path: Path, labels: Sequence[str]) -> dict[str, Stroke]:
+    """Return the gestures that can be drawn among the labels of the network in a file.
+
+    Raises:
+        EdgeshiftError: there are none.
+    """
+    strokes = {label: stroke for label, stroke in STROKES.items() if label in labels}
+    if not strokes:
+        raise EdgeshiftError(f"{path}: none of its labels is a gesture that edgeshift can draw: {', '.join(STROKES)}")
+    return strokes
 
 
 def detect(stream: Stream, drawn: DrawnStream, rule: RuleSpec) -> list[Detection]:

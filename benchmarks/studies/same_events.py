@@ -13,7 +13,6 @@ stopped goes on from there.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -24,13 +23,13 @@ import msgspec
 import numpy as np
 import typer
 
-from edgeshift._system.files import atomic_write
+from edgeshift._system.files import atomic_write, sha256
 from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.studies.command import Json, Out, Strict, print_json, print_table, require_stream, study
-from edgeshift.benchmarks.studies.events import FIRST_SEED, SEEDS
+from edgeshift.benchmarks.studies.events import FIRST_SEED, SEEDS, strokes_of
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.events.default_rule import default_rule
-from edgeshift.gestures import SPACING, STROKES, DrawnStream, draw_stream
+from edgeshift.gestures import SPACING, DrawnStream, draw_stream
 from edgeshift.runtimes import load
 from edgeshift.stream import Array, Model
 
@@ -114,9 +113,7 @@ def measure(file: Path, against: Path, out: Path, seconds: float, seed: int) -> 
         raise EdgeshiftError(
             f"{file} and {against} differ in their labels, frames or frame spacing: convert one network"
         )
-    strokes = {label: stroke for label, stroke in STROKES.items() if label in first.labels}
-    if not strokes:
-        raise EdgeshiftError(f"{file}: none of its labels is a gesture that edgeshift can draw: {', '.join(STROKES)}")
+    strokes = strokes_of(file, first.labels)
     spacing = first.frame_spacing or SPACING
     size = max(first.frame.height, first.frame.width)
     drawn = draw_stream(FIRST_SEED + seed, seconds=seconds, spacing=spacing, size=size, strokes=strokes)
@@ -158,8 +155,8 @@ def answers(model: Model, path: Path, drawn: DrawnStream, out: Path) -> Array:
     Raises:
         ArtifactError: a stored result is damaged.
     """
-    frames = hashlib.sha256(drawn.frames.tobytes()).hexdigest()[:16]
-    ran = hashlib.sha256(path.read_bytes() + model.runtime.encode()).hexdigest()[:16]
+    frames = sha256(drawn.frames.tobytes())[:16]
+    ran = sha256(path.read_bytes() + model.runtime.encode())[:16]
     stored = out / f"{ran}_{frames}.npz"
     stream, rows = model.stream(paced=False), np.empty((0, len(model.spec.labels)), np.float32)
     if stored.is_file():

@@ -55,7 +55,7 @@ class Model:
     ) -> None:
         self.spec = spec
         self.processor = processor
-        # A runtime that may use an NPU divides the graph itself; one that uses nothing else gives a placement.
+        # A runtime that may use an NPU decides itself what runs there. A runtime that knows it gives a placement.
         usual = ON_CPU if processor == "cpu" else Placement(accelerator="gpu" if processor == "gpu" else "not known")
         self.placement = placement or usual
         self._runtime = runtime

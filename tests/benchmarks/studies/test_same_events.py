@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeshift.benchmarks.studies import same_events
+from edgeshift.benchmarks.studies import events, same_events
 from edgeshift.stream import Stream
 
 pytestmark = pytest.mark.slow
@@ -75,6 +75,6 @@ def test_other_networks_and_damaged_results_are_refused(made, tmp_path: Path, mo
         stored.write_bytes(damaged)
         assert run(shipped, "--against", shipped, "--out", tmp_path, "--seconds", 2) == 2
         assert "this stored result is damaged: delete it" in capsys.readouterr().err
-    monkeypatch.setattr(same_events, "STROKES", {"another gesture": None})
+    monkeypatch.setattr(events, "STROKES", {"another gesture": None})
     assert run(shipped, "--against", shipped, "--out", tmp_path) == 2
     assert "none of its labels is a gesture that edgeshift can draw" in capsys.readouterr().err

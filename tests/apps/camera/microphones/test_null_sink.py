@@ -6,6 +6,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -115,28 +118,53 @@ def likeness(heard: np.ndarray, played: np.ndarray, rate: int) -> float:
     return float(np.corrcoef(part, played[: len(part)])[0, 1])
 
 
-def test_a_played_soundtrack_arrives_whole_and_in_time(microphone: Microphone, tmp_path: Path):
+@dataclass(frozen=True)
+class Recorded:
+    """What a listener heard while a drawn soundtrack was played: its pieces, what was played, and the events."""
+
+    rate: int
+    through: str
+    pieces: list[Piece]
+    drawn: np.ndarray
+    events: list[str]
+
+
+def record(microphone: Microphone, folder: Path) -> Recorded:
+    """Play a drawn soundtrack, and return what arrives at a microphone."""
     sound = opened(microphone)
-    assert sound.rate in (44_100, 48_000) and sound.through in ("arecord", "sounddevice")
     script = [("clap", 0.6), ("whistle-up", 1.4)]
     drawn = draw_soundtrack(3, script, seconds=2.5, rate=sound.rate)
-    write_wav(tmp_path / "drawn.wav", drawn.samples, sound.rate)
+    write_wav(folder / "drawn.wav", drawn.samples, sound.rate)
     events: list[str] = []
     sound.start(lambda event, **_: events.append(event))
     end = monotonic() + 10
     while not sound.take(monotonic()) and monotonic() < end:
         sleep(0.1)
     for _ in range(3):  # on a busy machine samples may be lost, which is then reported
-        pieces = play(tmp_path / "drawn.wav", sound)
+        pieces = play(folder / "drawn.wav", sound)
         if not any(piece.gap for piece in pieces):
             break
     sound.stop()
-    assert events == [] and not any(piece.gap for piece in pieces)
+    return Recorded(sound.rate, sound.through, pieces, drawn.samples, events)
+
+
+def test_a_played_soundtrack_arrives_whole_and_in_time(microphone: Microphone, tmp_path: Path):
+    # As in the demo, the microphone has a process of its own, in which no other test has changed anything.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        try:
+            recorded = process.submit(record, microphone, tmp_path).result(timeout=120)
+        except SoundError as error:
+            if "PortAudio finds no microphone" in str(error):
+                pytest.skip(f"PortAudio does not list PulseAudio's microphone here: {error}")
+            raise
+    pieces, rate = recorded.pieces, recorded.rate
+    assert rate in (44_100, 48_000) and recorded.through in ("arecord", "sounddevice")
+    assert recorded.events == [] and not any(piece.gap for piece in pieces)
     heard = np.concatenate([piece.samples for piece in pieces])
     # A sample that is missing, or 0.1 ms more or less between the two sounds, would make the likeness much smaller.
-    assert likeness(heard, drawn.samples, sound.rate) > 0.95
+    assert likeness(heard, recorded.drawn, rate) > 0.95
     # The times of the pieces agree with the number of samples.
-    begins = np.cumsum([0] + [len(piece.samples) for piece in pieces[:-1]]) / sound.rate
+    begins = np.cumsum([0] + [len(piece.samples) for piece in pieces[:-1]]) / rate
     late = np.array([piece.timestamp for piece in pieces]) - begins
     assert np.abs(late[len(late) // 2 :] - late[-1]).max() < 0.01
 

@@ -1,13 +1,19 @@
-"""The accelerators of this machine: drivers of GPUs, and packages for NPUs. Nothing is loaded to find them."""
+"""The accelerators of this machine: drivers of GPUs, and packages for GPUs and NPUs. Nothing is loaded to find them."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from edgeshift._system.npus import VENDORS
+from edgeshift._system.text import printable
 from edgeshift.runtimes.vela import find_vela
 
 #: Folders in which the Vulkan loader looks for drivers, and the variable that names the files of drivers instead.
@@ -15,6 +21,11 @@ VULKAN_FOLDERS = ("/etc/vulkan/icd.d", "/usr/share/vulkan/icd.d", "/usr/local/sh
 VULKAN_FILES = ("VK_DRIVER_FILES", "VK_ICD_FILENAMES")
 #: LiteRT's library for GPUs, in the folder of its package.
 GPU_LIBRARY = "libLiteRtWebGpuAccelerator.so"
+#: Files in which NVIDIA's driver, and JetPack's system for Jetson, write their version.
+NVIDIA_FILES = ("/proc/driver/nvidia/version", "/etc/nv_tegra_release")
+NVIDIA_VERSION = re.compile(r"NVRM version:.*?(?P<driver>\d+(\.\d+)+)|# R(?P<major>\d+).*?REVISION: (?P<minor>[\d.]+)")
+#: Most bytes that are read of a file about a driver.
+MAX_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,14 +55,21 @@ def find_accelerators() -> list[Accelerator]:
         gpu = "ai-edge-litert with its library for GPUs is not installed"
     else:
         gpu = "edgeshift verify --accelerator gpu tries it" if drivers else "no Vulkan driver was found"
+    tensorrt, nvidia = _version("tensorrt"), nvidia_drivers()
+    if tensorrt is None:
+        cuda = "not installed"
+    else:
+        cuda = "runs .trt.onnx files" if nvidia else "no driver of NVIDIA was found"
     vela = _version("ethos-u-vela") or ("version not known" if find_vela() else None)
     npu = "estimates for Arm's Ethos-U; nothing runs" if vela else "not installed"
     qnn = _version("onnxruntime-qnn")
     hexagon = "runs .qnn.onnx files on Qualcomm's NPU, or on its simulator" if qnn else "not installed"
     return [
-        Accelerator("gpu", "ai-edge-litert", litert, drivers, gpu),
+        Accelerator("gpu", "ai-edge-litert", litert, tuple(_vulkan_text(path) for path in drivers), gpu),
+        Accelerator("gpu", "tensorrt", tensorrt, nvidia, cuda),
         Accelerator("npu", "ethos-u-vela", vela, (), npu),
         Accelerator("npu", "onnxruntime-qnn", qnn, (), hexagon),
+        *(_sdk(vendor.package, vendor.title) for vendor in VENDORS),
     ]
 
 
@@ -61,6 +79,43 @@ def vulkan_drivers() -> tuple[str, ...]:
         if os.environ.get(name):
             return tuple(path for path in os.environ[name].split(os.pathsep) if Path(path).is_file())
     return tuple(str(path) for folder in VULKAN_FOLDERS for path in sorted(Path(folder).glob("*.json")))
+
+
+def nvidia_drivers() -> tuple[str, ...]:
+    """Return the NVIDIA drivers of this machine with their versions, such as "NVIDIA driver 550.54"."""
+    found = []
+    for name in NVIDIA_FILES:
+        match = NVIDIA_VERSION.search(_read(Path(name)).decode(errors="replace"))
+        if match is not None:
+            driver = match["driver"]
+            found.append(
+                f"Jetson Linux {match['major']}.{match['minor']}" if driver is None else f"NVIDIA driver {driver}"
+            )
+    return tuple(found)
+
+
+def _vulkan_text(path: str) -> str:
+    """Return the path of a Vulkan driver's file, with the version of Vulkan that the file names."""
+    try:
+        document: Any = msgspec.json.decode(_read(Path(path)))
+        return f"{path} (Vulkan {printable(str(document['ICD']['api_version']))[:20]})"
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return path
+
+
+def _read(path: Path) -> bytes:
+    """Return the first bytes of a file; empty if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES)
+    except OSError:
+        return b""
+
+
+def _sdk(package: str, vendor: str) -> Accelerator:
+    found = _version(package)
+    remark = f"convert --aot compiles for chips of {vendor}" if found else "not installed"
+    return Accelerator("npu", package, found, (), remark)
 
 
 def _has_gpu_library() -> bool:

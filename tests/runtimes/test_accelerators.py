@@ -12,6 +12,7 @@ import pytest
 
 import edgeshift
 from edgeshift.errors import EdgeshiftError
+from edgeshift.runtimes import drivers
 from edgeshift.runtimes.accelerated import check_accelerator
 from edgeshift.runtimes.drivers import find_accelerators, vulkan_drivers
 from edgeshift.runtimes.gpu_log import find_adapter, find_refused
@@ -119,10 +120,33 @@ def test_vela_estimates_int8_artifacts_only(made, monkeypatch):
 
 
 def test_drivers_are_those_of_the_loader(monkeypatch, tmp_path):
-    driver = tmp_path / "driver.json"
-    driver.write_text("{}")
-    monkeypatch.setenv("VK_ICD_FILENAMES", os.pathsep.join([str(driver), str(tmp_path / "missing.json")]))
-    assert vulkan_drivers() == (str(driver),)
-    gpu, npu, hexagon = find_accelerators()
-    assert (hexagon.name, hexagon.through) == ("npu", "onnxruntime-qnn")
-    assert (gpu.name, gpu.drivers) == ("gpu", (str(driver),)) and npu.through == "ethos-u-vela"
+    driver, other, damaged = (tmp_path / name for name in ("driver.json", "other.json", "damaged.json"))
+    driver.write_text('{"file_format_version": "1.0.0", "ICD": {"library_path": "./x.so", "api_version": "1.3.275"}}')
+    other.write_text('{"ICD": []}')
+    damaged.write_bytes(b"\xff{")
+    files = (str(driver), str(other), str(damaged))
+    monkeypatch.setenv("VK_ICD_FILENAMES", os.pathsep.join([*files, str(tmp_path / "missing.json")]))
+    assert vulkan_drivers() == files
+    gpu = find_accelerators()[0]
+    assert gpu.name == "gpu" and gpu.drivers == (f"{driver} (Vulkan 1.3.275)", *files[1:])
+
+
+def test_packages_for_accelerators_are_named_whether_installed_or_not():
+    found = find_accelerators()
+    assert [each.through for each in found if each.name == "gpu"] == ["ai-edge-litert", "tensorrt"]
+    npus = [each.through for each in found if each.name == "npu"]
+    assert npus[:2] == ["ethos-u-vela", "onnxruntime-qnn"]
+    assert npus[2:] == [f"ai-edge-litert-sdk-{vendor}" for vendor in ("qualcomm", "mediatek", "google-tensor")]
+    assert all("not installed" in each.remark for each in found if each.version is None)
+
+
+def test_the_versions_of_nvidias_drivers_are_read(monkeypatch, tmp_path):
+    driver, jetson = tmp_path / "version", tmp_path / "release"
+    driver.write_text(
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC version:\n"
+    )
+    jetson.write_text("# R36 (release), REVISION: 3.0, GCID: 36923193, BOARD: generic, EABI: aarch64\n")
+    monkeypatch.setattr(drivers, "NVIDIA_FILES", (str(driver), str(jetson), str(tmp_path / "missing")))
+    assert drivers.nvidia_drivers() == ("NVIDIA driver 550.54.15", "Jetson Linux 36.3.0")
+    driver.write_text("another text 1.2.3\n")
+    assert drivers.nvidia_drivers() == ("Jetson Linux 36.3.0",)

@@ -1,30 +1,35 @@
 """The check of an artifact on an accelerator, in a process of its own, because drivers of GPUs may crash or hang.
 
-python -m edgeshift.runtimes.accelerated FILE gpu [REFERENCE]      is that process; it prints one JSON document
+python -m edgeshift.runtimes.accelerated FILE gpu [REFERENCE]      is that process; it prints a line for each frame, and
+then one JSON document
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from edgeshift._system.process import run_process
 from edgeshift._system.text import printable
-from edgeshift.errors import AcceleratorError, EdgeshiftError, one_line
+from edgeshift.errors import AcceleratorError, DeviceError, EdgeshiftError, one_line
 from edgeshift.stream.placement import Placement
 from edgeshift.targets import find_runtime
 
 if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
     from edgeshift.stream import Model
+    from edgeshift.stream.first_difference import Difference
     from edgeshift.stream.selfcheck import SelfCheck
 
 #: All accelerators of ``edgeshift verify --accelerator``.
 ACCELERATORS = ("cpu", "gpu", "npu")
+#: What the process of a check prints after each frame.
+FRAME_DONE = "frame"
 #: Longest time of a check, seconds. A software GPU takes up to a second for a frame.
 SECONDS = 600
 #: "computes": all operators run on it, and the results are those of the CPU. "falls back": it refuses operators.
@@ -68,7 +73,9 @@ class Checked:
     share: float | None = None
 
 
-def check_accelerator(path: Path, accelerator: str, against: Path | None = None) -> Checked:
+def check_accelerator(
+    path: Path, accelerator: str, against: Path | None = None, advance: Callable[[], None] = lambda: None
+) -> Checked:
     """Check an artifact on an accelerator, in a process of its own.
 
     Args:
@@ -76,6 +83,7 @@ def check_accelerator(path: Path, accelerator: str, against: Path | None = None)
         accelerator: a name in ``ACCELERATORS``.
         against: an artifact of the same network that the CPU runs, for a ``path`` that the CPU cannot run. It must have
             been loaded before, too. None: such a ``path`` is not compared; only its self-check is run.
+        advance: called after every frame that was compared.
     """
     runtime = find_runtime(path)
     if runtime.name == "qnn" and accelerator != "npu":
@@ -86,22 +94,16 @@ def check_accelerator(path: Path, accelerator: str, against: Path | None = None)
         return estimate(path)
     if accelerator == "gpu" and runtime.name != "tflite":
         return Checked(accelerator, "not run", f"edgeshift runs {path.suffix} files on the CPU here")
+    command = [sys.executable, "-m", "edgeshift.runtimes.accelerated", str(path), accelerator]
+    command += [] if against is None else [str(against)]
     try:
-        done = subprocess.run(  # noqa: S603
-            [
-                *(sys.executable, "-m", "edgeshift.runtimes.accelerated", str(path), accelerator),
-                *([] if against is None else [str(against)]),
-            ],
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Checked(accelerator, "crashes", f"the check takes more than {SECONDS} s")
+        done = run_process(command, SECONDS, lambda line: advance() if line == FRAME_DONE else None)
+    except DeviceError as error:
+        return Checked(accelerator, "crashes", f"the check does not end: {one_line(error, 300)}")
     try:
-        return msgspec.json.decode(done.stdout.splitlines()[-1], type=Checked)
+        return msgspec.json.decode(done.out.splitlines()[-1], type=Checked)
     except (IndexError, msgspec.DecodeError):
-        return Checked(accelerator, "crashes", f"the process of the check ended with status {done.returncode}")
+        return Checked(accelerator, "crashes", f"the process of the check ended with status {done.status}")
 
 
 def require_same_network(spec: StreamSpec, path: Path, reference: StreamSpec, against: Path) -> None:
@@ -156,7 +158,8 @@ def check_here(path: Path, accelerator: str, against: Path | None = None) -> Che
         check = tuple(result.problems)
         if compiled and against is None:
             return _compiled(accelerator, model, result)
-        found = first_difference(model, load(path if against is None else against).each_camera()[0])
+        reference = load(path if against is None else against).each_camera()[0]
+        found = first_difference(model, reference, advance=lambda: print(FRAME_DONE, flush=True))
     except AcceleratorError as error:
         if error.refused:
             reasons = "; ".join(f"{operator} ({reason})" for operator, reason in error.refused.items())
@@ -164,9 +167,32 @@ def check_here(path: Path, accelerator: str, against: Path | None = None) -> Che
         return Checked(accelerator, "not run", printable(str(error)).removeprefix(f"{path}: "))
     except EdgeshiftError as error:
         return Checked(accelerator, "not run", one_line(error, 300))
-    size = f"logits differ by up to {found.error:.2g} of their range, states by {found.state_error:.2g} deviations"
     # A GPU computes an int8 graph in float, so its results differ more than the bounds of the self-check allow.
     in_float = accelerator == "gpu" and model.spec.precision == "int8"
+    done = in_words(accelerator, found, check, model.placement, model.runtime, in_float=in_float)
+    detail = done.detail if against is None else f"{done.detail}; compared with {printable(against.name)} on the CPU"
+    return replace(done, detail=detail, share=_share(model))
+
+
+def in_words(
+    accelerator: str,
+    found: Difference,
+    check: tuple[str, ...],
+    ran_on: Placement,
+    runtime: str,
+    *,
+    in_float: bool = False,
+) -> Checked:
+    """Return the result of a check that compared frames.
+
+    Args:
+        accelerator: name of the accelerator.
+        found: how far its results are from the CPU's.
+        check: problems of its self-check.
+        ran_on, runtime: what ran the artifact.
+        in_float: whether the accelerator computes an int8 graph in float; its self-check may then fail.
+    """
+    size = f"logits differ by up to {found.error:.2g} of their range, states by {found.state_error:.2g} deviations"
     verdict: Verdict = "computes" if found.frame is None and (not check or in_float) else "wrong"
     if found.frame is not None:
         detail = f"wrong from frame {found.frame}, {found.state} ({size})"
@@ -174,21 +200,18 @@ def check_here(path: Path, accelerator: str, against: Path | None = None) -> Che
         detail = f"the self-check fails: {'; '.join(check)}"
     else:
         detail = f"computes all operators{' in float' * in_float}, {found.frames} frames: {size}"
-    if against is not None:
-        detail += f"; compared with {printable(against.name)} on the CPU"
     return Checked(
         accelerator,
         verdict,
         detail,
-        model.runtime,
-        model.placement,
+        runtime,
+        ran_on,
         check,
         found.frames,
         found.error,
         found.state_error,
         found.frame,
         found.state,
-        _share(model),
     )
 
 

@@ -16,10 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgeshift._system.files import atomic_write, sha256
+from edgeshift._system.process import CommandResult, OnLine, last_line
 from edgeshift.benchmarks.devices.adb_client import STATES, TIMEOUT, call_adb, choose_phone, list_adb
 from edgeshift.benchmarks.devices.adb_facts import SCRIPT, fastest_cores, phone_facts
 from edgeshift.benchmarks.devices.agent import push_agent
-from edgeshift.benchmarks.devices.device import CommandResult, OnLine, last_line, require_plain_name
+from edgeshift.benchmarks.devices.device import require_plain_name
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.errors import DeviceError, DeviceLostError
 

@@ -7,8 +7,7 @@ import shutil
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgeshift.benchmarks.devices.device import CommandResult, OnLine
-from edgeshift.benchmarks.devices.process import run_process
+from edgeshift._system.process import CommandResult, OnLine, run_process
 from edgeshift.errors import DeviceError, DeviceLostError
 
 MISSING = "adb is not installed: apt install adb, or put Android's platform tools on the PATH"

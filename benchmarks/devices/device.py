@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from edgeshift._system.process import CommandResult, OnLine
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.errors import DeviceError
-
-#: Called with each line of a command's standard output as it arrives, without the line end.
-OnLine = Callable[[str], None]
-#: Maximum bytes of a command's output. More output is an error, because the command may never stop.
-MAX_OUTPUT = 1 << 28
-
-
-class CommandResult(NamedTuple):
-    """The exit status, standard output and standard error of a command that has ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def problem(self) -> str:
-        """The reason for a failure: the last line of standard error, or else of standard output."""
-        return last_line(self.err) or last_line(self.out) or f"exit status {self.status}"
 
 
 class Device(Protocol):
@@ -84,8 +67,3 @@ def require_plain_name(name: str) -> None:
     """Raise DeviceError if the name of a file on a device has folders or unusual characters in it."""
     if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}", name) is None:
         raise DeviceError(f"{name!r}: a file on a device needs a plain name, without folders")
-
-
-def last_line(text: str, limit: int = 300) -> str:
-    """Return the last line that is not blank, shortened to ``limit`` characters, or "" if there is none."""
-    return next((line.strip()[:limit] for line in reversed(text.splitlines()) if line.strip()), "")

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeshift._system.files import atomic_write
+from edgeshift._system.process import CommandResult, OnLine, run_process
 from edgeshift.benchmarks.devices.agent import WORKER
-from edgeshift.benchmarks.devices.device import CommandResult, OnLine
 from edgeshift.benchmarks.devices.facts import Facts, read_facts
 from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN
-from edgeshift.benchmarks.devices.process import run_process
 from edgeshift.errors import DeviceError
 
 

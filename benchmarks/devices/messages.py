@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from edgeshift.benchmarks.devices.device import Device, last_line
+from edgeshift._system.process import last_line
+from edgeshift.benchmarks.devices.device import Device
 from edgeshift.errors import DeviceError
 
 #: The start of every line that is a message.

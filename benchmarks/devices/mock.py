@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeshift.benchmarks.devices.device import CommandResult, OnLine
+from edgeshift._system.process import CommandResult, OnLine
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.errors import DeviceError, DeviceLostError
 

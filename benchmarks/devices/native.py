@@ -13,7 +13,8 @@ import msgspec
 
 import edgeshift.runtimes
 from edgeshift._system.files import atomic_write, cache_folder, sha256
-from edgeshift.benchmarks.devices.device import CommandResult, Device, OnLine
+from edgeshift._system.process import CommandResult, OnLine
+from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.benchmarks.devices.litert_library import MACHINES, find_library
 from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN

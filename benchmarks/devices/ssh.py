@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import IO
 
 from edgeshift._system.files import atomic_write, sha256
+from edgeshift._system.process import CommandResult, OnLine, run_process
 from edgeshift.benchmarks.devices.agent import push_agent
-from edgeshift.benchmarks.devices.device import CommandResult, OnLine, require_plain_name
+from edgeshift.benchmarks.devices.device import require_plain_name
 from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN
 from edgeshift.benchmarks.devices.probe import ask_probe
-from edgeshift.benchmarks.devices.process import run_process
 from edgeshift.benchmarks.devices.pythons import find_python
 from edgeshift.errors import DeviceError, DeviceLostError
 

@@ -13,9 +13,10 @@ from statistics import median
 from typing import NamedTuple
 
 from edgeshift._system.files import sha256
+from edgeshift._system.process import last_line
 from edgeshift.artifact.file import artifact_bytes, read_artifact
 from edgeshift.benchmarks.devices.adb_facts import taskset_mask
-from edgeshift.benchmarks.devices.device import Device, last_line
+from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.latency.loop import SETTLED, WARM_SECONDS, WINDOW_STEPS
 from edgeshift.benchmarks.latency.result import Energy, Repeat, Settings
 from edgeshift.benchmarks.latency.sensors import cool_down, read_sensors

@@ -20,6 +20,7 @@ import typer
 from edgeshift._system.files import sha256
 from edgeshift._system.progress import ProgressBars
 from edgeshift.artifact.file import read_artifact
+from edgeshift.benchmarks.devices import emulated
 from edgeshift.benchmarks.studies.command import (
     Json,
     Out,
@@ -30,7 +31,7 @@ from edgeshift.benchmarks.studies.command import (
     study,
 )
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.runtimes.accelerated import Checked, check_accelerator
+from edgeshift.runtimes.accelerated import Checked
 
 #: The networks of the matrix.
 MODELS = ("tsm_mobilenet_v2", "stsm_mobilenet_v2", "tsam_mobilenet_v2", "tsm_resnet50")
@@ -38,11 +39,13 @@ MODELS = ("tsm_mobilenet_v2", "stsm_mobilenet_v2", "tsam_mobilenet_v2", "tsm_res
 SIZE = 64
 #: Longest time of a conversion, seconds.
 SECONDS = 1800
-#: (accelerator in the table, name in ``ACCELERATORS``, target, precision, options of ``edgeshift convert``).
+#: (accelerator in the table, name in ``emulated.NAMES``, target, precision, options of ``edgeshift convert``).
 CASES = (
     ("CPU (XNNPACK)", "cpu", "tflite", "fp32", ()),
     ("CPU (XNNPACK)", "cpu", "tflite", "fp16", ()),
     ("CPU (XNNPACK)", "cpu", "tflite", "int8", ()),
+    ("Cortex-A72 (qemu)", "cortex-a72", "tflite", "int8", ()),
+    ("Cortex-A76 (qemu)", "cortex-a76", "tflite", "int8", ()),
     ("GPU (LiteRT)", "gpu", "tflite", "fp32", ("--for", "mali")),
     ("GPU (LiteRT)", "gpu", "tflite", "fp16", ("--for", "mali")),
     ("GPU (LiteRT)", "gpu", "tflite", "int8", ("--for", "mali")),
@@ -124,7 +127,7 @@ def measure(out: Path, model: str, case: tuple[str, str, str, str, tuple[str, ..
             if reason:
                 return Row(model, accelerator, precision, "", Checked(name, "not run", f"conversion failed: {reason}"))
             read_artifact(made)  # an artifact that is not sound ends the study with its message
-        return Row(model, accelerator, precision, _digest(*files), check_accelerator(path, name, reference))
+        return Row(model, accelerator, precision, _digest(*files), emulated.check(path, name, reference))
 
     # A row that was not run is tried again, because what was missing may be installed now.
     return stored_result(

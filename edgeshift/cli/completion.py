@@ -20,6 +20,8 @@ ACCELERATORS = (
     ("cpu", "the processor"),
     ("gpu", "LiteRT's GPU accelerator"),
     ("npu", "Qualcomm's NPU or its simulator, or an estimate by Vela"),
+    ("cortex-a72", "the processor of a Raspberry Pi 4, emulated by qemu"),
+    ("cortex-a76", "the processor of a Raspberry Pi 5, emulated by qemu"),
     ("all", "all that can be used here"),
 )
 #: Names of the sounds of ``edgeshift.sound.drawn``, which help must not import, because it imports numpy.

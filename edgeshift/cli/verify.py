@@ -70,10 +70,11 @@ def run(
         layers: Also compare each layer of a .tflite artifact with the original over the same frames, or over the same
             windows for a clip, and list those that lose most.
         accelerators: Also run the artifact on these accelerators, and compare logits and states with the CPU's over
-            32 frames: cpu, gpu, npu, several with commas, or all for those that can be used here. gpu is LiteRT's GPU
-            accelerator. npu is Qualcomm's NPU or its simulator for a .qnn.onnx artifact: the self-check is run, and
-            with --against also the 32 frames. For other artifacts, npu is an estimate by Arm's compiler Vela, if it is
-            installed.
+            32 frames: cpu, gpu, npu, cortex-a72, cortex-a76, several with commas, or all for those that can be used
+            here. gpu is LiteRT's GPU accelerator. npu is Qualcomm's NPU or its simulator for a .qnn.onnx artifact: the
+            self-check is run, and with --against also the 32 frames. For other artifacts, npu is an estimate by Arm's
+            compiler Vela, if it is installed. cortex-a72 and cortex-a76 are the processors of a Raspberry Pi 4 and 5,
+            which qemu emulates (Debian: qemu-user-static) while the native agent (make agents) runs a .tflite artifact.
         against: The int8 .onnx artifact of the same network. The CPU cannot run a .qnn.onnx artifact, so it runs this
             one, and logits and states of both are compared over 32 frames.
         transcript: Also make the calls of this golden transcript, and compare the answers.
@@ -83,6 +84,7 @@ def run(
       edgeshift verify kinetics.tflite --weights checkpoint.pth
       edgeshift verify kinetics.tflite --weights checkpoint.pth --layers
       edgeshift verify tsm_mobilenet_v2_fp16.tflite --accelerator cpu,gpu
+      edgeshift verify gestures.tflite --accelerator cortex-a72
       edgeshift verify gestures.qnn.onnx --accelerator npu --against gestures.onnx
       edgeshift verify gestures.tflite --transcript gestures.transcript.json
       edgeshift verify tsm_mobilenet_v2_int8.trt.onnx --runtime tensorrt
@@ -173,14 +175,14 @@ def run(
 
 def _accelerators(names: str | None) -> tuple[str, ...]:
     """Return the accelerators that --accelerator names."""
-    from edgeshift.runtimes.accelerated import ACCELERATORS
+    from edgeshift.benchmarks.devices.emulated import NAMES
 
     if names is None:
         return ()
-    chosen = ACCELERATORS if names == ALL_ACCELERATORS else tuple(names.split(","))
+    chosen = NAMES if names == ALL_ACCELERATORS else tuple(names.split(","))
     for name in chosen:
-        if name not in ACCELERATORS:
-            raise EdgeshiftError(unknown("accelerator", name, (*ACCELERATORS, ALL_ACCELERATORS)))
+        if name not in NAMES:
+            raise EdgeshiftError(unknown("accelerator", name, (*NAMES, ALL_ACCELERATORS)))
     return tuple(dict.fromkeys(chosen))
 
 
@@ -192,12 +194,13 @@ def _no_reference(file: Path, *, compiled: bool) -> str:
 
 
 def _check_accelerators(file: Path, names: tuple[str, ...], against: Path | None, bars: ProgressBars) -> list[Checked]:
-    from edgeshift.runtimes.accelerated import check_accelerator
+    from edgeshift.benchmarks.devices.emulated import check
+    from edgeshift.stream.parity import MIN_FRAMES
 
     found = []
     for name in names:
-        with bars.stage(name):
-            found.append(check_accelerator(file, name, against))
+        with bars.stage(name, MIN_FRAMES) as advance:
+            found.append(check(file, name, against, advance))
     return found
 
 

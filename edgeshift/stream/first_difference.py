@@ -1,4 +1,4 @@
-"""The first frame at which an accelerator's results leave those of the CPU, and the state that shows it.
+"""The first frame at which an accelerator's results leave those of this CPU, and the state that shows it.
 
 Both run the same artifact over the same test frames, and each carries its own states. A fault in a state is often
 invisible in the first frame, so every state is compared after every frame.
@@ -6,12 +6,14 @@ invisible in the first frame, so every state is compared after every frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from edgeshift.artifact.spec import LOGITS
+from edgeshift.artifact.spec import LOGITS, StreamSpec
 from edgeshift.stream.model import Model
 from edgeshift.stream.parity import MIN_FRAMES, Run, frames_needed
 from edgeshift.stream.selfcheck import BOUNDS, ORIGINAL, Bound, check_frames, relative_error
@@ -42,6 +44,18 @@ class Difference:
     state: str | None = None
 
 
+class Step(NamedTuple):
+    """The results of one frame, or of one window of a clip.
+
+    Attributes:
+        logits: [classes].
+        states: {name: the state after the frame, as real numbers}; empty for a clip.
+    """
+
+    logits: Array
+    states: dict[str, Array]
+
+
 def first_difference(
     candidate: Model, reference: Model, frames: int = MIN_FRAMES, advance: Callable[[], None] = lambda: None
 ) -> Difference:
@@ -56,19 +70,45 @@ def first_difference(
     Raises:
         RuntimeStepError: a runtime failed.
     """
-    spec = candidate.spec
+    pictures = sample_pictures(candidate.spec, frames)
+    return find_difference(steps(candidate, pictures), steps(reference, pictures, advance), limit_of(candidate))
+
+
+def sample_pictures(spec: StreamSpec, frames: int = MIN_FRAMES) -> npt.NDArray[np.uint8]:
+    """Return drawn frames of an artifact's size, [N, H, W, 3] RGB, enough for ``frames`` frames or windows."""
     size = spec.frame
-    pictures = check_frames(SEED, frames_needed(spec.frames) - MIN_FRAMES + frames, size.height, size.width)
-    runs = Run(reference), Run(candidate)
+    return check_frames(SEED, frames_needed(spec.frames) - MIN_FRAMES + frames, size.height, size.width)
+
+
+def steps(model: Model, pictures: npt.NDArray[np.uint8], advance: Callable[[], None] = lambda: None) -> Iterator[Step]:
+    """Yield the results of a model for every frame, or window.
+
+    Args:
+        pictures: frames of the network's size, [N, H, W, 3] RGB.
+        advance: called after every frame.
+    """
+    run = Run(model)
+    for item in run.inputs(list(pictures)):
+        yield Step(run.logits(item), run.states())
+        advance()
+
+
+def find_difference(candidate: Iterable[Step], reference: Iterable[Step], limit: Bound) -> Difference:
+    """Compare two runs of the same frames.
+
+    Args:
+        candidate, reference: the results of each frame, or window; as many of both.
+        limit: the largest errors that are accepted.
+
+    Raises:
+        ValueError: one run has more frames than the other.
+    """
     logits: list[tuple[Array, ...]] = []
     errors: list[dict[str, float]] = []
-    for item in runs[0].inputs(list(pictures)):
-        logits.append(tuple(run.logits(item).astype(np.float64) for run in runs))
-        expected, actual = (run.states() for run in runs)
-        errors.append({name: relative_error(actual[name], expected[name]) for name in expected})
-        advance()
+    for actual, expected in zip(candidate, reference, strict=True):
+        logits.append((expected.logits.astype(np.float64), actual.logits.astype(np.float64)))
+        errors.append({name: relative_error(actual.states[name], state) for name, state in expected.states.items()})
     span = float(np.ptp([row[0] for row in logits])) or 1.0
-    limit = limit_of(candidate)
     found = Difference(len(logits), 0.0, 0.0, limit)
     shares = [float(np.abs(b - a).max()) / span for a, b in logits]
     worst = float(np.max(shares)), float(np.max([0.0, *(error for row in errors for error in row.values())]))

@@ -10,13 +10,13 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeshift.artifact.spec import ParitySpec, SoundParitySpec
+from edgeshift.artifact.spec import ParitySpec, SoundParitySpec, StreamSpec
 from edgeshift.errors import EdgeshiftError
 from edgeshift.stream.clip_stream import ClipStream
 from edgeshift.stream.listening import Listening
@@ -192,9 +192,18 @@ def _sound_failures(parity: SoundParitySpec, precision: Precision) -> list[str]:
 
 def real_states(stream: Stream) -> dict[str, Array]:
     """Return the states of a stream as real numbers, {name: float array}, channels last."""
-    stored = stream.state
+    return to_real(stream.spec, stream.state)
+
+
+def to_real(spec: StreamSpec, stored: Mapping[str, npt.NDArray[Any]]) -> dict[str, Array]:
+    """Return states as real numbers, {name: float array}, channels last.
+
+    Args:
+        spec: the artifact's description.
+        stored: {name: values as the graph stores them, of the state's shape}.
+    """
     states: dict[str, Array] = {}
-    for state in stream.spec.states:
+    for state in spec.states:
         real = (stored[state.name].astype(np.float64) - state.zero_point) * state.scale
         states[state.name] = np.moveaxis(real, 1, -1) if state.channels == "first" else real
     return states

@@ -10,8 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from edgeshift.benchmarks.devices import emulated
 from edgeshift.errors import EdgeshiftError
-from edgeshift.runtimes import accelerated, load
+from edgeshift.runtimes import load
 from edgeshift.runtimes.accelerated import Checked, check_here, require_same_network
 from edgeshift.stream import Model
 
@@ -40,7 +41,7 @@ def test_without_a_gpu_one_that_is_named_fails_and_all_does_not(run, made, monke
 )
 def test_a_failed_check_is_status_1(run, made, monkeypatch, verdict, detail):
     answer = Checked("gpu", verdict, detail, frame=3, state="state_features_5")
-    monkeypatch.setattr(accelerated, "check_accelerator", lambda *_: answer)
+    monkeypatch.setattr(emulated, "check_accelerator", lambda *_: answer)
     done = run("verify", made("tsm", "fp32").path, "--accelerator", "gpu")
     assert done.status == 1 and f"gpu: {detail}" in done.err and detail in done.out
 
@@ -49,6 +50,12 @@ def test_unknown_accelerators_are_refused(run, made):
     for names in ("tpu", "", "cpu,,gpu"):
         done = run("verify", made("tsm", "fp32").path, "--accelerator", names)
         assert done.status == 2 and "unknown accelerator" in done.err, done.err
+
+
+def test_an_emulated_processor_without_qemu_is_one_line(run, made, monkeypatch):
+    monkeypatch.setattr(emulated.shutil, "which", lambda name: None)
+    done = run("verify", made("tsm", "int8").path, "--accelerator", "cortex-a72")
+    assert done.status == 1 and "cortex-a72: qemu-aarch64-static is not installed" in done.err, done.err
 
 
 def test_without_the_option_nothing_is_checked_on_accelerators(run, made):

@@ -15,11 +15,12 @@ from adb_double import PhoneDouble, adb_server
 from short_settings import SHORT
 from sshd import Sshd
 
+from edgeshift._system.process import CommandResult
 from edgeshift.benchmarks.accuracy.candidate import open_candidate as open_for_accuracy
 from edgeshift.benchmarks.accuracy.measure import measure as measure_accuracy
 from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
 from edgeshift.benchmarks.devices.adb import AdbDevice
-from edgeshift.benchmarks.devices.device import CommandResult, Device
+from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.native import NativeDevice
 from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.devices.ssh import FOLDER, SshDevice

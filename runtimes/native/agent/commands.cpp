@@ -4,12 +4,14 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "edgeshift/edgeshift.h"
 #include "facts.hpp"
 #include "file.hpp"
 #include "frames.hpp"
 #include "job.hpp"
+#include "listening.hpp"
 #include "litert_api.hpp"
 #include "message.hpp"
 #include "selfcheck.hpp"
@@ -25,6 +27,18 @@ size_t resident() {
     const std::string status = read_text("/proc/self/status").value_or("");
     const size_t at = status.find("VmRSS:");
     return at == std::string::npos ? 0 : size_t(std::strtoull(status.c_str() + at + 6, nullptr, 10)) * 1024;
+}
+
+// The numbers of a state as the graph stores them: int8 values before they are scaled, or float32.
+std::vector<float> stored_numbers(const TensorSpec &state, const std::vector<uint8_t> &bytes) {
+    std::vector<float> numbers(state.values());
+    for (size_t i = 0; i < numbers.size(); i++) {
+        if (state.dtype == Dtype::int8)
+            numbers[i] = float(int8_t(bytes[i]));
+        else
+            std::memcpy(&numbers[i], &bytes[4 * i], 4);
+    }
+    return numbers;
 }
 
 } // namespace
@@ -84,6 +98,36 @@ void logits(const std::string &artifact, const std::string &clips, const Library
                           .add("clip", frames.name)
                           .add("logits", rows)
                           .add("runtime", runtime_name(*opened.model, library))
+                          .text());
+    }
+}
+
+void states(const std::string &artifact, const std::string &path, const Library &library) {
+    const FramesFile file = read_npy(path);
+    const Frames &frames = file.arrays.front();
+    const std::shared_ptr<const Model> model = open_artifact(artifact, library, 1, false).model;
+    const Description &description = model->description;
+    const size_t window = size_t(description.frames()); // 1 for a stream
+    const std::unique_ptr<Stream> stream =
+        description.clip() ? Stream::of(model) : Stream::of_frames(model, description.frame);
+    for (size_t begin = 0; begin + window <= frames.count; begin++) {
+        std::vector<es_image> images;
+        for (size_t i = 0; i < window; i++)
+            images.push_back(frames.image(begin + i));
+        const Prediction *answer =
+            description.clip() ? stream->clip(images.data(), int(window)) : stream->step(images[0], NAN);
+        std::map<std::string, std::vector<float>> stored;
+        for (size_t i = 0; i < description.states.size(); i++) {
+            std::vector<uint8_t> bytes(description.states[i].bytes());
+            stream->read_state(i, bytes.data());
+            stored[description.states[i].name] = stored_numbers(description.states[i], bytes);
+        }
+        Listening *listening = stream->listening();
+        write_message(Object()
+                          .add("kind", "step")
+                          .add("logits", listening == nullptr ? answer->logits : listening->frame_logits())
+                          .add("states", stored)
+                          .add("runtime", runtime_name(*model, library))
                           .text());
     }
 }

@@ -7,9 +7,11 @@
 //     bench JOB.json              measure one repeat
 //     memory JOB.json             measure memory
 //     logits ARTIFACT CLIPS.npz   compute the logits of every frame of every clip, each clip from fresh states
+//     states ARTIFACT FRAMES.npy  compute the logits and the states of every frame
 //
 // --tied: stop when standard input closes. `edgeshift bench|eval --agent native` starts it with these commands, which are
-// those of the Python agent (benchmarks/latency/worker.py), and reads its messages. An error is one line on standard error
+// those of the Python agent (benchmarks/latency/worker.py), and reads its messages. `edgeshift verify --accelerator` uses
+// check and states, which the Python agent does not have. An error is one line on standard error
 // and exit status 2.
 #include <cstdio>
 #include <new>
@@ -26,7 +28,8 @@ using namespace edgeshift;
 namespace {
 
 constexpr const char *kUsage = "usage: edgeshift-agent [--tied] [--library LIBLITERT] [--litert VERSION] "
-                               "check ARTIFACT | probe | bench JOB | memory JOB | logits ARTIFACT CLIPS";
+                               "check ARTIFACT | probe | bench JOB | memory JOB | logits ARTIFACT CLIPS | "
+                               "states ARTIFACT FRAMES";
 
 struct CommandLine {
     bool tied = false;
@@ -66,6 +69,8 @@ int run(const CommandLine &line) {
         agent::memory(words[1], line.library);
     else if (command == "logits" && words.size() == 3)
         agent::logits(words[1], words[2], line.library);
+    else if (command == "states" && words.size() == 3)
+        agent::states(words[1], words[2], line.library);
     else
         throw bad_argument(kUsage);
     return 0;

@@ -14,6 +14,8 @@ import zipfile
 from pathlib import Path
 
 from edgeshift._system.files import atomic_folder
+from edgeshift.benchmarks.devices.emulated import PROCESSORS as BOARDS
+from edgeshift.benchmarks.devices.emulated import Processor, board_folder
 from edgeshift.benchmarks.devices.local import LocalDevice
 
 QEMU = "qemu-aarch64-static"
@@ -39,20 +41,12 @@ PLATFORMS = ("manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28
 PYTHON = "root/usr/bin/python3.11"
 #: Name of the folder. Change it when the contents change, so that an old folder is not used.
 NAME = f"aarch64-litert-{LITERT}-onnxruntime-{ONNXRUNTIME}-opencv-{OPENCV}"
-#: {processor of qemu: (part number, features)}. Runtimes read both in /proc/cpuinfo, and crash on values of x86.
+#: {processor of qemu: its description}. The last one is newer than those of boards.
 PROCESSORS = {
-    "cortex-a72": ("0xd08", "fp asimd evtstrm crc32 cpuid"),  # in a Raspberry Pi 4 it has no aes and sha2
-    "cortex-a76": (
-        "0xd0b",
-        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
-    ),
+    **BOARDS,
     # The qemu of Debian 12 computes SME instructions wrongly, so they are off.
-    "max,sme=off": (
-        "0xd4d",
-        "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp i8mm bf16",
-    ),
+    "max,sme=off": Processor("", "0xd4d", f"{BOARDS['cortex-a76'].features} i8mm bf16"),
 }
-CORES = 4
 
 
 class MissingError(Exception):
@@ -142,17 +136,7 @@ class ArmDevice(LocalDevice):
         # Under qemu, a path that exists in this folder is used instead of the same path of this machine.
         for name in ("lib", "usr"):
             (folder / name).symlink_to(arm / "root" / name)
-        part, features = PROCESSORS[cpu]
-        core = (
-            f"Features\t: {features}\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
-            f"CPU variant\t: 0x0\nCPU part\t: {part}\nCPU revision\t: 3\n\n"
-        )
-        (folder / "proc").mkdir()
-        (folder / "proc/cpuinfo").write_text("".join(f"processor\t: {index}\n{core}" for index in range(CORES)))
-        cpus = folder / "sys/devices/system/cpu"
-        cpus.mkdir(parents=True)
-        for name in ("possible", "present", "online"):
-            (cpus / name).write_text(f"0-{CORES - 1}\n")
+        board_folder(folder, PROCESSORS[cpu].part, PROCESSORS[cpu].features)
         self._qemu = [QEMU, "-cpu", cpu, "-L", str(folder)]
         self._python = [*self._qemu, str(folder / PYTHON.removeprefix("root/")), "-S"]
         self._packages, self._file = arm / "packages", agent

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import reports
 
+from edgeshift._system.process import CommandResult
 from edgeshift.benchmarks.devices import pythons
-from edgeshift.benchmarks.devices.device import CommandResult
 from edgeshift.benchmarks.devices.messages import MARK
 from edgeshift.benchmarks.devices.mock import RecordedDevice
 from edgeshift.benchmarks.devices.probe import ask_probe

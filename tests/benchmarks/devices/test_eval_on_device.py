@@ -12,13 +12,13 @@ import pytest
 import reports
 from doubles import stream_spec, tensor
 
+from edgeshift._system.process import CommandResult
 from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.benchmarks.accuracy.candidate import Candidate, open_candidate
 from edgeshift.benchmarks.accuracy.clip import FrameLogits
 from edgeshift.benchmarks.accuracy.journal import Journal
 from edgeshift.benchmarks.accuracy.measure import measure
 from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
-from edgeshift.benchmarks.devices.device import CommandResult
 from edgeshift.benchmarks.devices.find import device_lock
 from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.devices.messages import write_message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import reports
 
-from edgeshift.benchmarks.devices.device import CommandResult
+from edgeshift._system.process import CommandResult
 from edgeshift.benchmarks.devices.messages import MARK, Message, call_worker, read_messages, write_message
 from edgeshift.benchmarks.devices.mock import RecordedDevice
 from edgeshift.benchmarks.latency.messages import MemoryMeasured, MinuteEnded, RepeatEnded, Started

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import reports
 
-from edgeshift.benchmarks.devices.device import CommandResult, Device
+from edgeshift._system.process import CommandResult
+from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.mock import RecordedDevice
 from edgeshift.errors import DeviceError, DeviceLostError
 

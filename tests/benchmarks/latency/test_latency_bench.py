@@ -17,7 +17,7 @@ import pytest
 import reports
 from doubles import stream_spec
 
-from edgeshift.benchmarks.devices.device import CommandResult
+from edgeshift._system.process import CommandResult
 from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.devices.messages import Message, write_message
 from edgeshift.benchmarks.devices.mock import RecordedDevice

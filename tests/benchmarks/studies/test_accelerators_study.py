@@ -30,7 +30,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(accelerators, "convert", convert)
     monkeypatch.setattr(accelerators, "read_artifact", lambda path: None)
-    monkeypatch.setattr(accelerators, "check_accelerator", check)
+    monkeypatch.setattr(accelerators.emulated, "check", check)
     return made
 
 

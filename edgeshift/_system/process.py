@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
-from typing import IO
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, NamedTuple
 
-from edgeshift.benchmarks.devices.device import MAX_OUTPUT, CommandResult, OnLine
 from edgeshift.errors import DeviceError
 
+#: Called with each line of a command's standard output as it arrives, without the line end.
+OnLine = Callable[[str], None]
+#: Maximum bytes of a command's output. More output is an error, because the command may never stop.
+MAX_OUTPUT = 1 << 28
 #: Seconds that a program has to end after SIGTERM before it is killed.
 STOP_TIMEOUT = 5.0
+
+
+class CommandResult(NamedTuple):
+    """The exit status, standard output and standard error of a command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def problem(self) -> str:
+        """The reason for a failure: the last line of standard error, or else of standard output."""
+        return last_line(self.err) or last_line(self.out) or f"exit status {self.status}"
 
 
 def run_process(
@@ -24,7 +40,9 @@ def run_process(
     """Run a program without a shell.
 
     Args:
-        argv, timeout, on_line: as for ``Device.run``.
+        argv: program and arguments.
+        timeout: seconds after which the program is stopped.
+        on_line: called with each line of standard output while the program runs.
         env: environment of the program; None: the environment of this process.
         stdin: standard input of the program. A pipe stays open and empty while the program runs.
 
@@ -93,3 +111,8 @@ class _Reader(threading.Thread):
                         self._on_line(data.decode("utf-8", "replace").rstrip("\r\n"))
                     except Exception as error:
                         self.failure = error
+
+
+def last_line(text: str, limit: int = 300) -> str:
+    """Return the last line that is not blank, shortened to ``limit`` characters, or "" if there is none."""
+    return next((line.strip()[:limit] for line in reversed(text.splitlines()) if line.strip()), "")

@@ -69,6 +69,11 @@ class Runtime(NamedTuple):
     threads: bool = True
     accelerators: tuple[str, ...] = ("cpu",)
 
+    @property
+    def only_npu(self) -> bool:
+        """Whether its files are compiled for an NPU, so that no CPU can run them."""
+        return self.accelerators == ("npu",)
+
 
 class Backend(NamedTuple):
     """Precisions and state forms that one back end of a target supports. The first state form is the default."""

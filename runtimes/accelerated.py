@@ -86,14 +86,14 @@ def check_accelerator(
         advance: called after every frame that was compared.
     """
     runtime = find_runtime(path)
-    if runtime.name == "qnn" and accelerator != "npu":
+    if runtime.only_npu and accelerator != "npu":
         return Checked(accelerator, "not run", "the file is compiled for Qualcomm's NPU: check it with npu")
-    if accelerator == "npu" and runtime.name != "qnn":
+    if accelerator == "npu" and not runtime.only_npu:
         from edgeshift.runtimes.vela import estimate  # not at import: other accelerators do not need it
 
         return estimate(path)
     if accelerator == "gpu" and runtime.name != "tflite":
-        return Checked(accelerator, "not run", f"edgeshift runs {path.suffix} files on the CPU here")
+        return Checked(accelerator, "not run", f"verify runs {path.suffix} files on the CPU only")
     command = [sys.executable, "-m", "edgeshift.runtimes.accelerated", str(path), accelerator]
     command += [] if against is None else [str(against)]
     try:
@@ -151,7 +151,7 @@ def check_here(path: Path, accelerator: str, against: Path | None = None) -> Che
 
     try:
         # The CPU is what other accelerators are compared with. It is compared with itself as a test of the check.
-        compiled = find_runtime(path).name == "qnn"
+        compiled = find_runtime(path).only_npu
         opened = load(path) if accelerator == "cpu" or compiled else load(path, accelerator=accelerator)
         model = opened.each_camera()[0]  # verify itself checks the first camera, too
         result = self_check(model)

@@ -99,7 +99,7 @@ def run(
 
     bars = ProgressBars()
     wanted = _accelerators(accelerators)
-    compiled = find_runtime(file, runtime).accelerators == ("npu",)
+    compiled = find_runtime(file, runtime).only_npu
     decide(against=None if compiled and "npu" in wanted else _no_reference(file, compiled=compiled))
     golden = None if transcript is None else read_transcript(transcript)
     with bars.stage("load"):

@@ -77,3 +77,9 @@ def test_a_bad_description_is_refused(library, made):
     for text in (b"", b"{"):
         with pytest.raises(EdgeshiftError, match=r"^a\.mlpackage: "):
             open_description(library, text)
+
+
+def test_several_cameras_in_one_call_are_refused(library, made):
+    text = encode(read_artifact(made("tsm", "int8", "onnx", batch=3).path).spec)
+    with pytest.raises(EdgeshiftError, match="frames of 3 cameras in one call"):
+        open_description(library, text)

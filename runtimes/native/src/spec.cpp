@@ -387,6 +387,10 @@ void check_stream(const Value &spec) {
     const int64_t classes = logits.back();
     const bool stream = spec["mode"].text() == "stream";
     const int64_t sounds = !stream && !spec["model"]["sound"].is_null() ? 1 : 0;
+    const int64_t rows = shape_of(input).front();
+    if (stream && rows > 1 && logits.front() == rows) // made with --batch, for .onnx files, which this runtime does not run
+        throw Contradiction("the graph takes the frames of " + std::to_string(rows) + " cameras in one call, and this " +
+                            "runtime those of one");
     if (logits != std::vector<int64_t>{1 + sounds, classes})
         throw Contradiction("the output has shape " + shape_text(logits) + ", which is not " +
                             (sounds ? "2 rows" : "one row") + " of logits");

@@ -66,7 +66,8 @@ class Ear:
         """Take the next samples.
 
         Args:
-            samples: [N], mono, within -1 to 1.
+            samples: [N], mono, within -1 to 1. A piece without samples changes nothing, whatever its time is: the sound
+                becomes late as if the piece had not been given.
             timestamp: time of the first sample in seconds, on the same clock as the frames.
             rate: samples per second.
 
@@ -76,6 +77,8 @@ class Ear:
         """
         require_time(timestamp)
         sound = checked(samples)
+        if not len(sound):
+            return
         if self._stream is None or self._stream.rate != rate:
             stream = PictureStream(self._settings, rate, self._size)  # first, because it refuses some rates
             self.deafen()
@@ -129,8 +132,6 @@ class Ear:
 
         A silence is a gap: what comes before it is forgotten.
         """
-        if not len(sound):
-            return None
         changes = np.flatnonzero(np.diff(sound, prepend=np.float32(self._last)))
         ends = np.append(changes, len(sound))
         lengths = np.diff(ends, prepend=-self._run)

@@ -111,6 +111,20 @@ def test_late_sound_is_left_out(ear):
     assert ear.hearing(end + LATE + 0.01) == "late"
 
 
+def test_pieces_without_samples_change_nothing(ear):
+    """A microphone that gives no samples is lost, also if the times of its pieces advance."""
+    ear.hear(noise(0), 5.0, RATE)
+    assert ear.hearing(5.0) == "deaf"
+    end = give(ear, noise(1.5))
+    for index in range(61):
+        ear.hear(noise(0), end + index / 100, RATE)
+    ear.hear(noise(0), end, 48_000)
+    assert ear.hearing(end + LATE - 0.01) == "heard" and ear.end == end
+    assert ear.hearing(end + LATE + 0.01) == "late"
+    ear.hear(noise(0.1), end + 0.6, RATE)
+    assert ear.hearing(end + 0.7) == "waiting"
+
+
 def test_another_rate_begins_a_new_sound(ear):
     end = give(ear, noise(1.5))
     ear.hear(noise(0.1), end, 48_000)

@@ -130,6 +130,20 @@ def test_a_dropout_leaves_the_sound_out_until_it_is_whole_again(stream, frames, 
     assert heard[14] == "heard"
 
 
+def test_a_microphone_that_gives_empty_pieces_is_late(stream, source, frames, sound):
+    stream.hear(sound[: 2 * RATE], 0.0, RATE)
+    heard = []
+    for t, frame in enumerate(frames):
+        for part in range(10):
+            stream.hear(sound[:0], 2 + (t + part / 10) * SPACING, RATE)
+        prediction = stream.step(frame, 2 + t * SPACING)
+        heard.append(prediction.heard)
+    assert heard == [*["heard"] * 3, *["late"] * 9]
+    expected = logits_of_frames(source, frames)
+    quiet = fuse(expected[-FRAMES:], torch.tensor(QUIET), SETTINGS.weight)
+    assert np.allclose(prediction.logits, quiet.numpy(), atol=1e-5 * float(np.ptp(expected.numpy())))
+
+
 def test_the_sound_runs_only_when_it_is_due(stream, frames, sound, monkeypatch):
     ran = []
     original = stream._sounds.step_fitted

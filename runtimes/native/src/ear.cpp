@@ -30,6 +30,8 @@ void Ear::hear(const float *samples, size_t count, double timestamp, int rate) {
     for (size_t i = 0; i < count; i++)
         if (!std::isfinite(samples[i]))
             throw bad_argument("the sound contains values that are not finite numbers: give samples from -1 to 1");
+    if (count == 0)
+        return;
     if (!stream_ || stream_->rate() != rate) {
         auto stream = std::make_unique<PictureStream>(settings_, rate, size_); // first, because it refuses some rates
         deafen();
@@ -86,7 +88,7 @@ size_t Ear::after_silence(const float *samples, size_t count, int rate) {
         run_ = same ? run_ + 1 : 1;
         last_ = samples[i];
     }
-    return count > 0 && double(run_) >= kSilent * rate ? count : after;
+    return double(run_) >= kSilent * rate ? count : after;
 }
 
 } // namespace edgeshift

@@ -22,6 +22,7 @@ class Ear {
     // Forget all samples.
     void deafen();
     // Take the next samples, mono and within -1 to 1. timestamp: seconds, of the first sample. rate: samples per second.
+    // A piece without samples changes nothing: the sound becomes late as if the piece had not been given.
     // Throws Error if the rate does not fit the settings, a sample is not a finite number, or the time is not possible.
     // Then nothing is changed.
     void hear(const float *samples, size_t count, double timestamp, int rate);

@@ -171,6 +171,21 @@ void the_ear_says_what_it_hears() {
     CHECK(ear.hearing(NONE) == Hearing::deaf);
 }
 
+void pieces_without_samples_change_nothing() {
+    edgeshift::Ear ear(settings(), 8);
+    ear.hear(nullptr, 0, 5, RATE);
+    CHECK(ear.hearing(5) == Hearing::deaf);
+    const Samples samples = noise(RATE);
+    ear.hear(samples.data(), samples.size(), 0, RATE);
+    for (int i = 0; i <= 60; i++)
+        ear.hear(nullptr, 0, 1 + i * 0.01, RATE);
+    ear.hear(nullptr, 0, 1, 48000);
+    CHECK(ear.hearing(1.49) == Hearing::heard && ear.end() == 1);
+    CHECK(ear.hearing(1.51) == Hearing::late); // a microphone that gives no samples is lost
+    ear.hear(samples.data(), 1600, 1.6, RATE);
+    CHECK(ear.hearing(1.7) == Hearing::waiting);
+}
+
 void samples_that_are_not_possible_are_refused() {
     edgeshift::Ear ear(settings(), 8);
     const Samples samples = noise(RATE);
@@ -408,6 +423,7 @@ int main() {
     pictures_do_not_depend_on_the_pieces();
     a_picture_needs_its_samples();
     the_ear_says_what_it_hears();
+    pieces_without_samples_change_nothing();
     samples_that_are_not_possible_are_refused();
     answers_are_means_of_frames_and_sound();
     a_sound_is_answered_again_when_it_is_due();

@@ -17,7 +17,7 @@ from edgeshift.sound import ColumnStream, SoundSettings, picture_of
 from edgeshift.sound.analysis import analysis
 from edgeshift.sound.picture import sound_picture
 from edgeshift.stream.check_sound import check_sound
-from edgeshift.stream.ear import Ear
+from edgeshift.stream.ear import MOST_PIECES, Ear
 from edgeshift.stream.sound_stream import SoundStream
 
 RATE = 16_000
@@ -175,6 +175,34 @@ def test_the_ear_says_the_same_and_has_the_same_pictures(run_typescript):
     assert {name: said.count(name) >= 3 for name in set(said)} == dict.fromkeys(
         ("deaf", "waiting", "late", "silent", "clipped", "heard"), True
     )
+
+
+def test_pieces_without_samples_change_nothing(run_typescript):
+    """A microphone that gives no samples is lost, also if the times of its pieces advance."""
+    end = 1.5
+    pieces = [(noise(1.5), 0.0), *((noise(0), end + index / 100) for index in range(61)), (noise(0.1), end + 0.6)]
+    calls: list[dict[str, Any]] = [{"hear": ([], 5.0, RATE)}, {"frame": 5.0}]
+    for samples, time in pieces:
+        calls += [{"hear": (samples.tolist(), time, RATE)}, {"frame": end + 0.49}, {"frame": end + 0.51}]
+    found = run_typescript(EAR, settings=builtins(SETTINGS), calls=calls)
+    assert found[1][:2] == ["deaf", None]
+    answers = [(found[at][0], found[at + 1][0], found[at][1]) for at in range(3, len(found), 3)]
+    assert answers == [("heard", "late", end)] * 62 + [("waiting", "waiting", pytest.approx(end + 0.7))]
+
+
+def test_only_the_newest_pieces_are_remembered(run_typescript):
+    """All pieces have one timestamp, so none of them becomes too old."""
+    code = """
+        const ear = new page.Ear(page.readSettings(settings), 32);
+        const hear = (pieces, value) => {
+          for (let piece = 0; piece < pieces; piece++) ear.hear(Float32Array.of(piece % 2 ? value : -value), 5, 16000);
+          return [ear.hearing(null), ear.loud.length];
+        };
+        return [hear(20000, 1), hear(most - 1000, 0.1), hear(1000, 0.1)];
+    """
+    found = run_typescript(code, settings=builtins(SETTINGS), most=MOST_PIECES)
+    # 20,000 loud pieces; then 1,000 loud ones of the 65,536 that are remembered, which is 1.5%; then none.
+    assert found == [["clipped", 20_000], ["heard", MOST_PIECES], ["heard", MOST_PIECES]]
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,8 @@ ES_API es_status es_stream_step(es_stream *stream, const es_image *image, double
  * before the frame. The sound runs inside es_stream_step when it is due. If a thread of its own reads the microphone, the two
  * threads must take turns, as with all functions of one stream.
  *
- * samples: `count` floats from -1 to 1, one channel. They are copied. NULL is possible if `count` is 0.
+ * samples: `count` floats from -1 to 1, one channel. They are copied. If `count` is 0, NULL is
+ * possible, and nothing changes: the sound becomes late as without the call.
  * timestamp: time of the first sample, on the same clock as the frames. A piece that begins more than 0.03 s before or
  * after the end of the piece before it comes after a gap: the sound so far is forgotten.
  * rate: samples per second, es_model_info.sound_rate to 384,000. A sound is not resampled.

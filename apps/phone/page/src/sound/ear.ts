@@ -42,11 +42,13 @@ export class Ear {
 
   /**
    * Take the next samples: mono, from -1 to 1; the time of the first one in seconds, on the clock of the frames; and the
-   * samples per second. Throws an error, and takes none of them, if the rate does not fit or a sample is not finite.
+   * samples per second. A piece without samples changes nothing: the sound becomes late as if it had not been given.
+   * Throws an error, and takes none of the samples, if the rate does not fit or a sample is not finite.
    */
   hear(samples: Float32Array, timestamp: number, rate: number): void {
     if (!(Math.abs(timestamp) <= MAX_TIME)) throw new Error(`a timestamp of ${timestamp} is not a time in seconds`);
     if (!samples.every(Number.isFinite)) throw new Error("the sound contains values that are not finite numbers");
+    if (samples.length === 0) return;
     if (this.stream?.rate !== rate) {
       const stream = new PictureStream(this.settings, rate, this.size); // first, because it refuses some rates
       this.deafen();
@@ -99,6 +101,6 @@ export class Ear {
       this.last = sound[index]!;
       this.run = 1;
     }
-    return sound.length > 0 && this.run >= SILENT * rate ? sound.length : end;
+    return this.run >= SILENT * rate ? sound.length : end;
   }
 }

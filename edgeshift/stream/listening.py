@@ -42,7 +42,7 @@ class Listening:
         self.picture = None
 
     def answer_to(self, picture: Picture) -> Prediction:
-        """Return the prediction for a sound alone.
+        """Return the prediction for a sound alone. Its ``heard`` is "heard".
 
         The frames and the sound of this stream stay as they are.
 

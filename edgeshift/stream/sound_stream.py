@@ -13,6 +13,7 @@ from collections import deque
 from time import perf_counter
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -107,13 +108,13 @@ class SoundStream(Listening, Stream):
             return 0.0
         if self._sound is not None and end - self._heard_to < (1 - EARLY) * self._settings.every:
             return 0.0
-        self.picture = self._ear.picture()
-        result = self.answer_to(self.picture)
-        self._sound, self._heard_to = result.logits, end
+        picture = self._ear.picture()
+        result = self.answer_to(picture)
+        self._sound, self._heard_to, self.picture = result.logits, end, picture
         return result.timings.infer
 
     def answer_to(self, picture: Picture) -> Prediction:
         """Return the prediction for a sound alone; see ``Listening.answer_to``."""
         self._sounds.reset()
         pixels = cast("npt.NDArray[np.uint8]", picture)  # only an artifact with a float input has a float picture
-        return self._sounds.step_fitted(Fitted(pixels, 0.0))
+        return msgspec.structs.replace(self._sounds.step_fitted(Fitted(pixels, 0.0)), heard="heard")

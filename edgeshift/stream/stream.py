@@ -51,7 +51,7 @@ class Prediction(msgspec.Struct, frozen=True):
         timings: times of the step.
         fresh: False if the frame was not due, so that the previous prediction is repeated.
         heard: "heard" if the prediction contains a sound, else the reason why not (``edgeshift.stream.ear.Hearing``);
-            None: the network has no sound segment.
+            None: the network has no sound segment, or the frames of a whole clip were given without a sound.
     """
 
     label: str

@@ -17,6 +17,8 @@ from edgeshift.models.untrained import initial_network
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.sound import SoundSettings, picture_of
 from edgeshift.stream import Model, check_sound
+from edgeshift.stream.clip_stream import ClipStream
+from edgeshift.stream.listening import Listening
 from edgeshift.stream.selfcheck import make_check, self_check
 from edgeshift.stream.sound_stream import ANSWERS, SoundStream
 from edgeshift.video.fit import FrameSpec
@@ -159,6 +161,21 @@ def test_the_sound_runs_only_when_it_is_due(stream, frames, sound, monkeypatch):
     assert len(ran) in (5, 6)
 
 
+@pytest.mark.parametrize("clip", [False, True])
+def test_a_sound_alone_is_heard_and_changes_nothing(source, frames, sound, clip):
+    stream = reference(source, frames=FRAMES if clip else 1).stream()
+    assert isinstance(stream, Listening) and isinstance(stream, ClipStream) == clip
+    answers = [stream.step(frame) for frame in frames[:FRAMES]]
+    frame_logits = stream.frame_logits.copy()
+    alone = stream.answer_to(picture_of(sound, RATE, SETTINGS, SIZE))
+    expected = logits_of_sound(source, sound).numpy()
+    assert alone.heard == "heard" and alone.index == int(expected.argmax())
+    assert np.allclose(alone.logits, expected, atol=1e-5 * float(np.ptp(expected)))
+    assert answers[-1].heard == "deaf" and stream.picture is None
+    np.testing.assert_array_equal(stream.frame_logits, frame_logits)
+    assert [answer.heard for frame in frames[:FRAMES] if (answer := stream.step(frame))] == ["deaf"] * FRAMES
+
+
 def test_a_frame_that_is_not_due_repeats_the_answer(stream, frames, sound):
     stream.hear(sound, 0.0, RATE)
     first = stream.step(frames[0], 4.0)
@@ -258,6 +275,7 @@ def test_after_a_failed_sound_the_frame_can_be_given_again(model, frames, sound,
         patch.setattr(stream._sounds._executor, "run", fail)
         with pytest.raises(EdgeshiftError, match="no memory"):
             stream.step(frames[1], 2.25)
+    assert stream.picture is None
     again, whole = stream.step(frames[1], 2.25), expected.step(frames[1], 2.25)
     assert again.fresh and again.heard == whole.heard == "heard"
     np.testing.assert_array_equal(again.logits, whole.logits)

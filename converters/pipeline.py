@@ -483,7 +483,7 @@ def _require_sound(source: Checkpoint, options: Options) -> None:
     if settings.norms == "separate":
         raise ConversionError(
             f"the sounds of this {source.config.name} have their own batch norms, which no target has a graph for yet: "
-            "train with --sound-norms shared"
+            "train again with --sound-norms shared, or leave the sound segment out with --without-sound"
         )
     if not settings.cut and options.precision == "int8":
         raise _unscaled_sound(source, "int8", "--precision fp16")

@@ -147,15 +147,20 @@ def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
     config, description = checkpoint.config, checkpoint.description
     trained = description.weights.trained
     convert: Any = ("convert", "--target", "tflite", "--weights", path)
-    if config.sound is not None and not config.sound.cut:
+    sound, remark = config.sound, ""
+    if sound is not None and sound.norms == "separate":
+        sound, convert = None, (*convert, "--without-sound")
+        remark = "for frames alone, because its sounds have their own batch norms, which no target has a graph for"
+    if sound is not None and not sound.cut:
         convert = (*convert, "--precision", "fp16")  # int8, the default, cannot hold these pictures of sounds
     elif not checkpoint.drawn:  # int8 needs videos
-        convert = (*convert, "--calibration", "VIDEOS", *(("--sounds", "SOUNDS") if config.sound else ()))
+        convert = (*convert, "--calibration", "VIDEOS", *(("--sounds", "SOUNDS") if sound else ()))
     past_only = f"{config.table}_{config.backbone}"
-    fine_tune: Any = ("train", past_only, "--init", path, "--data", "DIR", "--out", "RUN")
+    shifting = past_only if config.table != "tsn" else f"{'tsam' if config.sound else 'tsm'}_{config.backbone}"
+    hearing = ("--sound",) if config.sound else ()
+    fine_tune: Any = ("train", past_only, *hearing, "--init", path, "--data", "DIR", "--out", "RUN")
     if not trained:
-        model = past_only if config.table != "tsn" else f"tsm_{config.backbone}"
-        fine_tune = ("train", model, *fine_tune[2:])
+        fine_tune = ("train", shifting, *fine_tune[2:])
         return (Way(command=fine_tune, remark="the network is not trained as it is; train it first"),)
     clip: Any = (*convert, "--mode", "clip", "--frames", str(checkpoint.clip_mode_frames))
     if config.clip_only:
@@ -177,9 +182,9 @@ def _ways(checkpoint: Checkpoint, path: str) -> tuple[Way, ...]:
             ways.append(Way(command=(*convert, "--past-only"), remark=remark))
         return tuple(ways)
     if config.table == "tsn":
-        shifted: Any = ("train", f"tsm_{config.backbone}", *fine_tune[2:])
+        shifted: Any = ("train", shifting, *fine_tune[2:])
         return (
             Way(command=shifted, remark="recommended: the weights have no shift; train a shift model from them"),
             Way(command=convert, remark="as they are: each frame is classified on its own"),
         )
-    return (Way(command=convert),)
+    return (Way(command=convert, remark=remark),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -91,6 +92,31 @@ def test_inspect_shows_the_sound_segment_and_its_parity(converted: Path, weights
     )
     document = json.loads(run("inspect", converted, "--json").out)
     assert document["model"]["sound"]["weight"] == 4.0 and document["parity"]["sound"]["sounds"] == 32
+
+
+def test_separate_batch_norms_are_refused_and_inspect_names_the_command_that_converts(weights, tmp_path, run) -> None:
+    settings = msgspec.structs.replace(SETTINGS, norms="separate")
+    network = untrained_variant("tsam_mobilenet_v2", size=64, depth=1, width=0.5, sound=settings).network
+    path = tmp_path / "separate.safetensors"
+    save(path, network, describe_network(network.config, labels=LABELS, frame_spacing=0.25))
+    refused = run("convert", "--target", "tflite", "--weights", path)
+    assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert "train again with --sound-norms shared, or leave the sound segment out with --without-sound" in refused.err
+    document = json.loads(run("inspect", path, "--json").out)
+    (way,) = document["ways"]
+    assert way["command"][-3:] == ["--without-sound", "--calibration", "VIDEOS"] and "--sounds" not in way["command"]
+    assert way["remark"].startswith("for frames alone, because its sounds have their own batch norms")
+    line = (*way["command"][:-2], "--precision", "fp32", "--out", tmp_path / "frames.tflite")
+    assert run(*line).status == 0 and read_artifact(tmp_path / "frames.tflite").spec.model.sound is None
+
+
+@pytest.mark.parametrize("table", ["tsam", "tsn"])
+def test_inspect_names_a_training_that_takes_sounds(table: str, tmp_path: Path, run) -> None:
+    variant = {"depth": 1, "bidirectional": True} if table == "tsam" else {}
+    network = untrained_variant(f"{table}_mobilenet_v2", size=64, width=0.5, sound=SETTINGS, **variant).network
+    save(tmp_path / "net.safetensors", network, describe_network(network.config, labels=LABELS))
+    command = json.loads(run("inspect", tmp_path / "net.safetensors", "--json").out)["ways"][0]["command"]
+    assert command[:3] == ["train", "tsam_mobilenet_v2", "--sound"]
 
 
 def test_verify_compares_sounds_as_the_conversion_does(converted: Path, weights: Path, run) -> None:

@@ -225,6 +225,7 @@ class _Run:
             precision=spec.precision,
             input=spec.input.shape,
             hop=spec.hop,
+            sound=spec.model.sound is not None,
             problems=spec.problems,
             notes=spec.notes,
             repeats=tuple(repeats),

@@ -189,9 +189,11 @@ class ArtifactInfo(Struct, frozen=True, kw_only=True):
     Attributes:
         file, sha256, bytes: name, hash and size of the file.
         target, model, precision: conversion target, name of the model, and precision.
-        input: shape of the frame that the step function takes, or of the clip of a clip artifact.
+        input: shape of the frame that the step function takes, or of the clip of a clip artifact and the picture of a
+            sound after it, if ``sound`` is true.
         hop: for a clip artifact: frames from one answer to the next. Each timed step is then an answer, except in a
             paced run, where only the last frame of an answer is timed. None: each step is a frame.
+        sound: whether the network has a sound segment. It is timed without a sound.
         problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
         notes: what everybody who uses the model must know, from the description in the file.
     """
@@ -204,6 +206,7 @@ class ArtifactInfo(Struct, frozen=True, kw_only=True):
     precision: str
     input: tuple[int, ...]
     hop: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    sound: bool = False
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeshift.artifact.file import FAILED
-from edgeshift.benchmarks.latency.result import Report, Settings
+from edgeshift.benchmarks.latency.result import ArtifactInfo, Report, Settings
 from edgeshift.benchmarks.latency.summary import PHASES, Summary
 from edgeshift.stream.percentiles import PERCENTILES
 from edgeshift.stream.placement import accelerators, texts
@@ -106,6 +106,9 @@ def remarks(summary: Summary) -> list[str]:
     lines += [*summary.notes, *summary.warnings]
     if (clip := _clip_text(summary)) is not None:
         lines.append(clip)
+    if summary.sound:
+        without = "steps without a new sound" if summary.hop is None else "answers with a black picture of a sound"
+        lines.append(f"the network has a sound segment, and no sound was given: the times are those of {without}")
     if summary.competing is not None and summary.validity.undisturbed is not False:  # the warning has the figure
         lines.append(f"other processes used at most {summary.competing:.0%} of the CPU time in a repeat")
     if summary.reported:
@@ -161,6 +164,11 @@ def frames_text(count: int) -> str:
     return f"{count} frame{'' if count == 1 else 's'}"
 
 
+def clip_text(artifact: ArtifactInfo) -> str:
+    """Return what the graph of a clip artifact takes: "8 frames", or "8 frames and a sound"."""
+    return f"{frames_text(artifact.input[0] - artifact.sound)}{' and a sound' if artifact.sound else ''}"
+
+
 def bytes_text(count: int) -> str:
     """Return a number of bytes with a unit: 2.79 MB."""
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
@@ -187,7 +195,7 @@ def _clip_text(summary: Summary) -> str | None:
     """Return what was timed for a clip artifact; None: the artifact takes one frame at a time."""
     if summary.hop is None:
         return None
-    clip, hop, answer = frames_text(summary.input[0]), frames_text(summary.hop), summary.phases["end_to_end"].p50
+    clip, hop, answer = clip_text(summary), frames_text(summary.hop), summary.phases["end_to_end"].p50
     if summary.reported:
         return f"a clip artifact: one run of the graph takes a clip of {clip}, once every {hop}"
     if summary.paced is not None:

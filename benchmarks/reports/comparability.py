@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from edgeshift.benchmarks.latency.result import ArtifactResult, Report
-from edgeshift.benchmarks.latency.table import frame_size, frames_text, options_text
+from edgeshift.benchmarks.latency.table import clip_text, frame_size, frames_text, options_text
 from edgeshift.errors import EdgeshiftError, unknown
 
 #: An artifact with the report that it belongs to.
@@ -93,7 +93,7 @@ def _form(artifact: ArtifactResult) -> str:
     """Return what a step of an artifact is."""
     if artifact.hop is None:
         return "one frame per step"
-    return f"a clip of {frames_text(artifact.input[0])}, an answer every {frames_text(artifact.hop)}"
+    return f"a clip of {clip_text(artifact)}, an answer every {frames_text(artifact.hop)}"
 
 
 def _text(value: Any) -> str:

@@ -65,6 +65,7 @@ def browser_report(
                 precision=spec.precision,
                 input=spec.input.shape,
                 hop=spec.hop,
+                sound=spec.model.sound is not None,
                 problems=spec.problems,
                 notes=spec.notes,
                 repeats=tuple(map(_repeat, repeats)),

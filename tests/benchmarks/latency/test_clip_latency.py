@@ -20,6 +20,7 @@ from edgeshift.benchmarks.latency.result import Settings
 from edgeshift.benchmarks.latency.steps import group_frames, timed_steps
 from edgeshift.benchmarks.latency.summary import summarize
 from edgeshift.benchmarks.latency.table import CLIP_COLUMNS, artifact_columns, artifact_rows, phase_rows, remarks
+from edgeshift.benchmarks.reports.comparability import differences
 from edgeshift.benchmarks.reports.documents import read_document
 from edgeshift.benchmarks.reports.latency_compare import compare_latency
 from edgeshift.benchmarks.reports.markdown import make_markdown
@@ -130,6 +131,18 @@ def test_a_summary_has_the_latency_of_an_answer_and_of_a_frame():
     (line,) = [line for line in remarks(clip) if "clip artifact" in line]
     assert "fits 4 frames and runs the clip of 8 frames once" in line and "ms per answer" in line
     assert not any("clip artifact" in line for line in remarks(stream))
+
+
+def test_a_sound_is_no_frame_of_the_clip_and_a_remark_says_that_none_was_given():
+    heard = reports.subject(20000.0, **{**CLIP, "input": (9, 112, 112, 3)}, sound=True)
+    report = reports.report(heard, reports.subject(sound=True), reports.subject(20000.0, **CLIP))
+    clip, stream, deaf = (remarks(summary) for summary in summarize(report))
+    assert any("fits 4 frames and runs the clip of 8 frames and a sound once" in line for line in clip)
+    assert any("no sound was given: the times are those of answers with a black picture" in line for line in clip)
+    assert any("no sound was given: the times are those of steps without a new sound" in line for line in stream)
+    assert not any("sound" in line for line in deaf)
+    (form,) = [each for each in differences((report, heard), (report, report.subjects[2])) if each.name == "form"]
+    assert form.first == "a clip of 8 frames and a sound, an answer every 4 frames"
 
 
 def test_a_paced_run_of_a_clip_has_no_latency_per_frame():

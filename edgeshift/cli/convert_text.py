@@ -45,7 +45,7 @@ def show_one(result: Converted, *, as_json: bool) -> int:
         ("precision", spec.precision),
         ("frame", f"{spec.frame.width}x{spec.frame.height} {spec.frame.order}, {spec.input.dtype}"),
         state_fact(spec),
-        *sound_facts(spec.model.sound),
+        *sound_facts(spec.model.sound, spec.frames if spec.mode == "clip" else None),
         *graph_facts(spec),
         *rule_facts(spec),
         *calibration_facts(spec),

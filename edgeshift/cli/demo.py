@@ -10,7 +10,7 @@ from edgeshift.cli.effect import ALWAYS, DECIDED, Options, decide, excludes, nee
 from edgeshift.cli.facts import UNTRAINED
 from edgeshift.cli.options import Accelerator, Artifacts, AsJson, Runtime, Threads, option
 from edgeshift.cli.output import print_json, print_line, print_note, require_file_name
-from edgeshift.errors import EdgeshiftError
+from edgeshift.errors import EdgeshiftError, SoundError
 
 if TYPE_CHECKING:
     from edgeshift.apps.camera.engine.session import Session
@@ -164,7 +164,8 @@ def run(
         printer.flush()
     else:
         rule = rule_of(spec).origin or "the weights file"
-        demo_text.print_summary(summary, picture, rule if smoothing in (None, "rule") else None)
+        used = rule if smoothing in (None, "rule") else None
+        demo_text.print_summary(summary, picture, used, hears=any(each.hears for each in session.artifacts))
 
 
 def _decide_microphone(session: Session, camera: Source, microphone: str | None, *, live: bool) -> None:
@@ -191,7 +192,10 @@ def _open_sound(session: Session, microphone: str, record: Path | None, *, clip:
     for artifact in session.artifacts:
         settings = artifact.model.spec.model.sound
         if artifact.hears and settings is not None:
-            analysis(settings, sound.rate)  # an error if the rate does not fit
+            try:
+                analysis(settings, sound.rate)  # an error if the rate does not fit
+            except SoundError as error:
+                raise SoundError(f"{sound.name}: {error}") from error
     return sound
 
 

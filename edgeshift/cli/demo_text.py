@@ -37,15 +37,18 @@ def document(summary: Summary) -> dict[str, Any]:
     }
 
 
-def print_summary(summary: Summary, picture: Path | None, rule: str | None) -> None:
+def print_summary(summary: Summary, picture: Path | None, rule: str | None, *, hears: bool) -> None:
     """Print the summary of a run.
 
     Args:
         summary: the run.
         picture: path of the picture of a clip's frames; None: none was written.
         rule: origin of the event rule; None: another smoothing was used.
+        hears: whether an artifact of the run has a sound segment.
     """
     origin: list[tuple[str, object]] = [] if rule is None else [("event rule", rule)]
+    if hears and summary.sound is None:
+        origin.append(("sound", "none was given, so the network answered to frames alone; --microphone listens"))
     if summary.labels is None:
         _print_live(summary, origin)
     else:

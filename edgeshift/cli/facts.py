@@ -63,14 +63,22 @@ def state_fact(spec: StreamSpec) -> tuple[str, str]:
     return "state", f"{len(spec.states)} tensors, {size_text(spec.state_bytes)}{each}{STATE_FORMS[spec.state_form]}"
 
 
-def sound_facts(sound: SoundSettings | None) -> Facts:
-    """Return the sound segment of a network; nothing if there is none."""
+def sound_facts(sound: SoundSettings | None, clip: int | None = None) -> Facts:
+    """Return the sound segment of a network; nothing if there is none.
+
+    Args:
+        sound: its settings.
+        clip: number of frames of a clip artifact; None: a checkpoint, or an artifact for streams.
+    """
     if sound is None:
         return []
     frames = f"the newest {sound.frames} frames" if sound.frames > 1 else "the newest frame"
+    beside = f"{frames}, heard every {sound.every:g} s"
+    if clip is not None:
+        beside = f"the {clip} frames of a clip" + (f" ({sound.frames} in training)" if clip != sound.frames else "")
     norms = "batch norms of the frames" if sound.norms == "shared" else "separate batch norms"
     return [
-        ("sound", f"the newest {sound.seconds:g} s beside {frames}, heard every {sound.every:g} s"),
+        ("sound", f"the newest {sound.seconds:g} s beside {beside}"),
         ("", f"weight {sound.weight:g}, where each frame has the weight 1; {norms}"),
     ]
 
@@ -123,18 +131,18 @@ def parity_facts(parity: ParitySpec, spec: StreamSpec, *, passed: bool = True) -
         ("  top-1", f"{parity.top1:.0%} of {items} agree, {parity.top1_clear:.0%} without near ties"),
         *([] if clip else [("  largest state error", f"{parity.state_error:.2g} standard deviations")]),
         *_original_facts(parity, clip=clip),
-        *([] if parity.sound is None else _sound_parity_facts(parity.sound)),
+        *([] if parity.sound is None else _sound_parity_facts(parity.sound, "answers" if clip else "frames")),
         *([] if clip else [("  drift", f"{parity.drift:.2f}x (error of the last eight frames over the first eight)")]),
     ]
 
 
-def _sound_parity_facts(sound: SoundParitySpec) -> Facts:
-    def text(error: float, angle: float, top1: float, items: str) -> str:
-        return f"largest error {error:.2g} of the logit range, cosine {angle:.6f}, {top1:.0%} of {items} agree"
+def _sound_parity_facts(sound: SoundParitySpec, items: str) -> Facts:
+    def text(error: float, angle: float, top1: float, compared: str) -> str:
+        return f"largest error {error:.2g} of the logit range, cosine {angle:.6f}, {top1:.0%} of {compared} agree"
 
     return [
         ("  sounds alone", text(sound.max_error, sound.cosine, sound.top1, f"{sound.sounds} drawn sounds")),
-        ("  with sound", text(sound.fused_error, sound.fused_cosine, sound.fused_top1, "frames")),
+        ("  with sound", text(sound.fused_error, sound.fused_cosine, sound.fused_top1, items)),
     ]
 
 

@@ -111,7 +111,7 @@ def _facts(spec: StreamSpec) -> Facts:
         ("labels", ", ".join(spec.labels[:MAX_LABELS]) + more),
         *rule_facts(spec),
         state_fact(spec),
-        *sound_facts(spec.model.sound),
+        *sound_facts(spec.model.sound, spec.frames if spec.mode == "clip" else None),
         *graph_facts(spec),
         *calibration_facts(spec),
         *float_layer_facts(spec),

@@ -35,14 +35,15 @@ def read_wav(path: Path) -> tuple[Samples, int]:
         with wave.open(io.BytesIO(data)) as file:
             channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
             if not (1 <= channels <= MAX_CHANNELS and 1 <= width <= 4 and 1 <= rate <= MAX_RATE):
+                plural = "" if channels == 1 else "s"
                 raise SoundError(
-                    f"{path}: a sound with {channels} channels, {8 * width} bits and {rate:,} samples per second "
+                    f"{path}: a sound with {channels} channel{plural}, {8 * width} bits and {rate:,} samples per second "
                     f"cannot be read: give up to {MAX_CHANNELS} channels, 32 bits and {MAX_RATE:,} samples per second"
                 )
             content = file.readframes(file.getnframes())
     except (wave.Error, EOFError, RuntimeError) as error:
         raise SoundError(
-            f"{path}: not an uncompressed .wav file ({error or 'it is cut short'}): convert it, for example with "
+            f"{path}: not an uncompressed .wav file ({str(error) or 'it is cut short'}): convert it, for example with "
             "ffmpeg -i FILE -c:a pcm_s16le OUT.wav"
         ) from error
     samples = len(content) // (channels * width)

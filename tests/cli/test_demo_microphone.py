@@ -118,6 +118,9 @@ def test_the_summary_says_how_much_was_heard(run, folder):
     assert status == 0
     (line,) = (line for line in out.splitlines() if line.startswith("sound "))
     assert "heard in " in line and "% of the answers, waiting " in line and line.endswith("clip.wav")
+    status, out, _ = run("demo", "a.tflite", "--source", "clip.avi", "--headless")
+    (line,) = (line for line in out.splitlines() if line.startswith("sound "))
+    assert status == 0 and line.endswith("the network answered to frames alone; --microphone listens")
 
 
 def test_sound_is_recorded_with_record_only(run, folder):
@@ -143,12 +146,14 @@ def test_sound_is_recorded_with_record_only(run, folder):
         ),
         ("--microphone missing.wav", "missing.wav: there is no such file"),
         ("--microphone clip.avi", "clip.avi: not an uncompressed .wav file"),
-        ("--microphone low.wav", "8,000 samples per second"),
+        ("--microphone low.wav", "low.wav: a sound of 8,000 samples per second cannot be used"),
+        ("--microphone empty.wav", "empty.wav: it holds no samples"),
         ("--microphone clip.wav --record clip.mp4", "--record clip.mp4 would overwrite clip.wav with its sound"),
     ],
 )
 def test_what_cannot_be_heard_is_one_line(run, folder, options, message):
     write_wav(Path("low.wav"), np.zeros(8000, np.float32), 8000)
+    write_wav(Path("empty.wav"), np.zeros(0, np.float32), RATE)
     original = Path("clip.wav").read_bytes()
     status, out, err = run("demo", "a.tflite", "--source", "clip.avi", "--headless", *options.split())
     assert (status, out) == (2, "") and err.startswith("edgeshift: ") and err.count("\n") == 1, err

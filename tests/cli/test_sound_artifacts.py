@@ -119,6 +119,16 @@ def test_inspect_names_a_training_that_takes_sounds(table: str, tmp_path: Path, 
     assert command[:3] == ["train", "tsam_mobilenet_v2", "--sound"]
 
 
+def test_inspect_of_a_clip_artifact_says_what_a_clip_takes(weights: Path, tmp_path: Path, run) -> None:
+    out = tmp_path / "clip.tflite"
+    line = ("convert", "--target", "tflite", "--weights", weights, "--precision", "fp32", "--mode", "clip")
+    status, text, _ = run(*line, "--frames", 4, "--out", out)
+    for shown in (text, run("inspect", out).out):
+        words = " ".join(shown.split())
+        assert status == 0 and "sound the newest 0.5 s beside the 4 frames of a clip (3 in training) weight 4" in words
+        assert "of 32 drawn sounds agree" in words and "100% of answers agree" in words and "heard every" not in words
+
+
 def test_verify_compares_sounds_as_the_conversion_does(converted: Path, weights: Path, run) -> None:
     status, out, _ = run("verify", converted, "--weights", weights, "--json")
     document = json.loads(out)

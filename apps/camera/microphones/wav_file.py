@@ -7,9 +7,22 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from edgeshift.apps.camera.microphones.base import BLOCK, Block, Emit, Piece, Samples
+from edgeshift.errors import SoundError
 from edgeshift.sound import read_wav
 
 THROUGH = "file"
+
+
+def read_samples(path: Path) -> tuple[Samples, int]:
+    """Return the samples of a .wav file, float32 [N], and the number of samples per second.
+
+    Raises:
+        SoundError: the file cannot be read, or is empty.
+    """
+    samples, rate = read_wav(path)
+    if not len(samples):
+        raise SoundError(f"{path}: it holds no samples")
+    return samples, rate
 
 
 @dataclass(frozen=True)
@@ -31,7 +44,7 @@ class WavMicrophone:
 
     def open(self) -> PacedSamples:
         """Read the file. Its first sample belongs to the time of the first read."""
-        return PacedSamples(*read_wav(self.path))
+        return PacedSamples(*read_samples(self.path))
 
 
 class PacedSamples:
@@ -69,7 +82,7 @@ class ClipSound:
         path: the file.
 
     Raises:
-        SoundError: the file cannot be read.
+        SoundError: the file cannot be read, or is empty.
     """
 
     through = THROUGH
@@ -78,7 +91,7 @@ class ClipSound:
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self._samples, self.rate = read_wav(path)
+        self._samples, self.rate = read_samples(path)
         self._next = 0
 
     def start(self, emit: Emit) -> None:

@@ -129,6 +129,20 @@ def test_inspect_of_a_clip_artifact_says_what_a_clip_takes(weights: Path, tmp_pa
         assert "of 32 drawn sounds agree" in words and "100% of answers agree" in words and "heard every" not in words
 
 
+@pytest.mark.slow
+def test_the_layers_of_the_sound_alone_have_errors_of_their_size(
+    weights: Path, sounds: Path, tmp_path: Path, run
+) -> None:
+    out = tmp_path / "clip.tflite"
+    line = ("convert", "--target", "tflite", "--weights", weights, "--mode", "clip", "--frames", 3, "--out", out)
+    assert run(*line, "--calibration", "drawn", "--sounds", sounds).status == 0
+    status, text, _ = run("verify", out, "--weights", weights, "--layers", "--json")
+    layers = json.loads(text)["layers"]
+    assert status == 0 and max(layer["error"] for layer in layers) < 2
+    # One of them is the second row of the output, which is the answer to the sound.
+    assert any(layer["operator"] == "SLICE" and not layer["layer"] and layer["error"] > 0 for layer in layers)
+
+
 def test_verify_compares_sounds_as_the_conversion_does(converted: Path, weights: Path, run) -> None:
     status, out, _ = run("verify", converted, "--weights", weights, "--json")
     document = json.loads(out)

@@ -214,7 +214,8 @@ def _with_sounds(candidates: list[Candidate], clips: DataSet, *, elsewhere: bool
         raise EdgeshiftError(f"{hearing} has a sound segment and {deaf} has none: measure them in two runs")
     if elsewhere:
         raise EdgeshiftError(
-            f"{hearing} has a sound segment, whose accuracy is measured on this machine only: leave out --device"
+            f"{hearing} has a sound segment, whose accuracy is measured by Python on this machine only: leave out "
+            "--device, --agent and --python"
         )
     return replace(clips, clips=tuple(replace(clip, label=label_of_pair(clip)) for clip in clips.clips))
 

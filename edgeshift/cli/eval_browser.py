@@ -54,15 +54,18 @@ def open_in_browser(
         read_phone_artifact,
         serve,
     )
+    from edgeshift.artifact.file import read_artifact
 
     server = server or ServerOptions()
+    # First, because the command that other errors name would not help.
+    if read_artifact(file).spec.model.sound is not None:
+        raise EdgeshiftError(
+            f"{file}: it has a sound segment, and the page runs clips without sound: leave out --device, to measure it "
+            "on this machine"
+        )
     artifact = read_phone_artifact(file)
     if artifact.spec.check is None:
         raise EdgeshiftError(f"{file}: it has no self-check, which the page runs first: convert the model again")
-    if artifact.spec.model.sound is not None:
-        raise EdgeshiftError(
-            f"{file}: it has a sound segment, and the page runs clips without sound: leave out --device"
-        )
     plan = TimingPlan(steps=128, seconds=10.0, repeats=3)  # the page shows a mode, although nothing is timed
     job = PageJob(
         file=artifact.path.name,

@@ -103,6 +103,8 @@ def read_phone_artifact(path: Path) -> PhoneArtifact:
     """
     spec = read_artifact(path).spec
     source = "--network FILE.py:FUNCTION" if spec.model.adopted else spec.model.name
+    if spec.model.sound is not None:
+        source = "--weights FILE.safetensors"  # the network of this name has no sound segment
     command = f"convert with edgeshift convert {source} --target tflite --float-boundary"
     if spec.hop is not None:
         command += f" --mode clip --frames {spec.frames} --hop {spec.hop}"

@@ -32,7 +32,7 @@ def run(
     from edgeshift._system.files import atomic_write
     from edgeshift.runtimes import load
     from edgeshift.stream.replay import write_transcript
-    from edgeshift.stream.transcript import Step, encode_transcript
+    from edgeshift.stream.transcript import Hear, Step, encode_transcript
     from edgeshift.stream.transcript_calls import calls_of
 
     require_report_file(out)
@@ -50,8 +50,11 @@ def run(
     events = sum(step.event is not None for step in steps)
     events += sum(call.event is not None for call in transcript.rule_calls)
     fresh = sum(step.answer == "fresh" for step in steps)
+    sounds = sum(isinstance(call, Hear) for call in transcript.calls)
+    heard = sum(step.answer == "fresh" and step.heard == "heard" for step in steps)
     if as_json:
         facts = {"calls": len(transcript.calls), "frames": len(steps), "answers": fresh, "events": events}
+        facts |= {"sounds": sounds, "heard": heard}
         print_json({"path": path, "runtime": transcript.runtime, "exact": transcript.exact, **facts})
         return
     equal = "to the bit in the same runtime" if transcript.exact else f"within {transcript.bounds.logits:.3g}"
@@ -60,6 +63,7 @@ def run(
         [
             ("runtime", transcript.runtime),
             ("calls", f"{len(transcript.calls)}, of them {len(steps)} frames with {fresh} new answers"),
+            *([("sounds", f"{sounds} pieces of sound, heard in {heard} of the new answers")] if sounds else []),
             ("event rule", f"{len(transcript.rule_calls)} more calls; {events} events in all"),
             ("logits", f"must be equal {equal}"),
             ("size", size_text(len(data))),

@@ -37,8 +37,9 @@ def read_wav(path: Path) -> tuple[Samples, int]:
             if not (1 <= channels <= MAX_CHANNELS and 1 <= width <= 4 and 1 <= rate <= MAX_RATE):
                 plural = "" if channels == 1 else "s"
                 raise SoundError(
-                    f"{path}: a sound with {channels} channel{plural}, {8 * width} bits and {rate:,} samples per second "
-                    f"cannot be read: give up to {MAX_CHANNELS} channels, 32 bits and {MAX_RATE:,} samples per second"
+                    f"{path}: a sound with {channels} channel{plural}, {8 * width} bits and {rate:,} samples per "
+                    f"second cannot be read: give up to {MAX_CHANNELS} channels, 32 bits and {MAX_RATE:,} samples per "
+                    "second"
                 )
             content = file.readframes(file.getnframes())
     except (wave.Error, EOFError, RuntimeError) as error:

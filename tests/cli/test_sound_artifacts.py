@@ -143,6 +143,14 @@ def test_the_layers_of_the_sound_alone_have_errors_of_their_size(
     assert any(layer["operator"] == "SLICE" and not layer["layer"] and layer["error"] > 0 for layer in layers)
 
 
+def test_transcript_says_how_many_sounds_it_has(converted: Path, tmp_path: Path, run) -> None:
+    status, text, _ = run("transcript", converted, "--out", tmp_path / "t.json")
+    document = json.loads(run("transcript", converted, "--out", tmp_path / "t.json", "--json").out)
+    assert status == 0 and 0 < document["heard"] < document["answers"] and document["sounds"] > 20
+    words = " ".join(text.split())
+    assert f"sounds {document['sounds']} pieces of sound, heard in {document['heard']} of the new answers" in words
+
+
 def test_verify_compares_sounds_as_the_conversion_does(converted: Path, weights: Path, run) -> None:
     status, out, _ = run("verify", converted, "--weights", weights, "--json")
     document = json.loads(out)

@@ -1,4 +1,4 @@
-// Runs an artifact: checks it, then gives it three pictures of one colour.
+// Runs an artifact: checks it, then gives it three pictures of one colour, or those of one clip.
 //
 //     example gestures.tflite
 #include <cstdio>
@@ -20,8 +20,10 @@ int main(int count, char **arguments) try {
     const std::vector<uint8_t> pixels(size_t(width) * height * 3, 128);
     edgeshift::Stream stream(model);
     edgeshift::Spotter spotter(model);
-    for (int frame = 0; frame < 3; frame++) {
+    const int frames = model.info().hop > 0 ? model.info().frames : 3;
+    for (int frame = 0; frame < frames; frame++) {
         const double seconds = frame * model.info().frame_spacing;
+        // If the network takes sounds, the microphone's samples up to this time come here: stream.hear(...).
         const auto answer = stream.step(edgeshift::rgb(pixels.data(), width, height), seconds);
         if (!answer) // a clip artifact has too few frames so far
             continue;

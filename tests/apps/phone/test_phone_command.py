@@ -36,6 +36,7 @@ INT8: dict[str, Any] = {
     "precision": "int8",
     "input": tensor("frame", 1, SIZE, SIZE, 3, dtype="int8", scale=1.0, zero_point=-128),
 }
+HEARING = ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=SoundSettings(seconds=1.0, frames=4))
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +91,7 @@ def repeats(count: int = 3, **changes: Any) -> list[bytes]:
     ("changes", "words"),
     [
         (INT8, "frame is int8: convert with edgeshift convert tsm_mobilenet_v2 --target tflite --float-boundary"),
+        ({**INT8, "model": HEARING}, "edgeshift convert --weights FILE.safetensors --target tflite --float-boundary"),
         ({"states": (tensor("state_level", 1, 1, 1, 3, dtype="int8"),)}, "state_level is int8"),
         ({"target": "executorch"}, "is for executorch"),
         (
@@ -300,11 +302,12 @@ def test_the_qr_code_contains_the_address(monkeypatch, make_artifact):
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_accuracy_with_sound_is_refused_before_a_phone_is_invited(run, make_artifact, tmp_path, dtype):
     """Another conversion, which an int8 input would need in a browser, would not help."""
-    sound = SoundSettings(seconds=1.0, frames=4)
     frame = msgspec.structs.replace(stream_spec().input, dtype=dtype, zero_point=-128 if dtype == "int8" else 0)
-    path = make_artifact(model=ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=sound), input=frame)
+    path = make_artifact(model=HEARING, input=frame)
     (tmp_path / "red").mkdir()
     (tmp_path / "red" / "a.mp4").write_bytes(b"not read")
     status, out, err = run("eval", path, "--data", tmp_path, "--device", "browser")
     assert (status, out) == (2, "") and "Scan" not in err
-    assert "the page runs clips without sound: leave out --device, to measure it on this machine" in err.splitlines()[-1]
+    assert (
+        "the page runs clips without sound: leave out --device, to measure it on this machine" in err.splitlines()[-1]
+    )

@@ -196,6 +196,11 @@ def test_bad_input_is_one_line(command, made, tmp_path, arguments, words):
     assert status == 2 and words in error and len(error.strip().splitlines()) == 1, error
 
 
+def test_accuracy_with_sound_is_not_measured_by_the_agent(command, hearing, clips, tmp_path):
+    status, out, error = command("eval", hearing, "--data", tmp_path / "clips", "--agent", "native")
+    assert (status, out) == (2, "") and "leave out --device, --agent and --python" in error.splitlines()[-1], error
+
+
 def run_agent(device: NativeDevice, *arguments: object) -> subprocess.CompletedProcess[str]:
     program, _, *options = device.agent()
     command = [program, *options, *map(str, arguments)]

@@ -62,16 +62,16 @@ NAMES = (*ACCELERATORS, *PROCESSORS)
 
 
 class Stepped(Message, frozen=True, kw_only=True, tag="step"):
-    """The results of one frame, or window, as the native agent reports them. None stands for NaN.
+    """The results of one frame, or window, as the native agent reports them.
 
     Attributes:
-        logits: [classes].
-        states: {name: numbers as the graph stores them, flat}.
+        logits: [classes]. None stands for NaN.
+        states: {name: the state as the graph stores it}; bytes are base64 in the message.
         runtime: name and version of the runtime.
     """
 
     logits: tuple[float | None, ...]
-    states: dict[str, tuple[float | None, ...]]
+    states: dict[str, bytes]
     runtime: str
 
 
@@ -120,7 +120,7 @@ def check_processor(
         return Checked(name, "crashes", one_line(error, 300))
     except EdgeshiftError as error:
         return Checked(name, "not run", one_line(error, 300).removeprefix(f"{path}: "))
-    taken = [_step(model.spec, message) for message in found]
+    taken = (_step(model.spec, message) for message in found)
     difference = find_difference(taken, steps(model, pictures), BOUNDS["cpu"][model.spec.precision])
     return in_words(
         name, difference, failure, Placement(accelerator="cpu", device=f"{name}, emulated"), found[-1].runtime
@@ -190,7 +190,12 @@ def _read(command: list[str], advance: Callable[[], None]) -> Iterator[Stepped]:
 
 
 def _step(spec: StreamSpec, message: Stepped) -> Step:
-    """Return the results of a frame as Python's own streams give them. The agent prints them as float32."""
-    shapes = {state.name: state.shape for state in spec.states}
-    stored = {name: np.array(numbers, np.float32).reshape(shapes[name]) for name, numbers in message.states.items()}
+    """Return the results of a frame as Python's own streams give them.
+
+    Raises:
+        ValueError: a state does not have the size that the artifact's description says.
+    """
+    stored = {
+        state.name: np.frombuffer(message.states[state.name], state.dtype).reshape(state.shape) for state in spec.states
+    }
     return Step(np.array(message.logits, np.float32), to_real(spec, stored))

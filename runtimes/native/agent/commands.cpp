@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "edgeshift/edgeshift.h"
 #include "facts.hpp"
@@ -29,16 +28,20 @@ size_t resident() {
     return at == std::string::npos ? 0 : size_t(std::strtoull(status.c_str() + at + 6, nullptr, 10)) * 1024;
 }
 
-// The numbers of a state as the graph stores them: int8 values before they are scaled, or float32.
-std::vector<float> stored_numbers(const TensorSpec &state, const std::vector<uint8_t> &bytes) {
-    std::vector<float> numbers(state.values());
-    for (size_t i = 0; i < numbers.size(); i++) {
-        if (state.dtype == Dtype::int8)
-            numbers[i] = float(int8_t(bytes[i]));
-        else
-            std::memcpy(&numbers[i], &bytes[4 * i], 4);
+// Bytes as a text of JSON, in base64 (RFC 4648).
+std::string to_base64(const std::vector<uint8_t> &bytes) {
+    constexpr const char *kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string text = "\"";
+    text.reserve((bytes.size() + 2) / 3 * 4 + 2);
+    for (size_t i = 0; i < bytes.size(); i += 3) {
+        const size_t count = std::min<size_t>(3, bytes.size() - i);
+        uint32_t three = 0;
+        for (size_t k = 0; k < 3; k++)
+            three = three << 8 | (k < count ? bytes[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            text += k <= count ? kDigits[three >> (18 - 6 * k) & 63] : '=';
     }
-    return numbers;
+    return text + '"';
 }
 
 } // namespace
@@ -116,17 +119,17 @@ void states(const std::string &artifact, const std::string &path, const Library 
             images.push_back(frames.image(begin + i));
         const Prediction *answer =
             description.clip() ? stream->clip(images.data(), int(window)) : stream->step(images[0], NAN);
-        std::map<std::string, std::vector<float>> stored;
+        Object stored;
         for (size_t i = 0; i < description.states.size(); i++) {
             std::vector<uint8_t> bytes(description.states[i].bytes());
             stream->read_state(i, bytes.data());
-            stored[description.states[i].name] = stored_numbers(description.states[i], bytes);
+            stored.add_json(description.states[i].name.c_str(), to_base64(bytes));
         }
         Listening *listening = stream->listening();
         write_message(Object()
                           .add("kind", "step")
                           .add("logits", listening == nullptr ? answer->logits : listening->frame_logits())
-                          .add("states", stored)
+                          .add_json("states", stored.text())
                           .add("runtime", runtime_name(*model, library))
                           .text());
     }

@@ -16,7 +16,7 @@ void memory(const std::string &job, const Library &library);
 // Compute the logits of every answer of every clip in an .npz file, each clip from fresh states.
 void logits(const std::string &artifact, const std::string &clips, const Library &library);
 // Run the frames of an .npy file as one sequence, or every window of T frames for a clip artifact, and report the logits and
-// the states after each. Frames are fitted as those of a camera. A sound segment is left out.
+// the states after each, as the graph stores them. Frames are fitted as those of a camera. A sound segment is left out.
 void states(const std::string &artifact, const std::string &frames, const Library &library);
 // Run the self-check and print what it found. Returns whether it passed.
 bool check(const std::string &artifact, const Library &library);

@@ -2,7 +2,7 @@
 #   make demo    set up, convert the shipped model, run the artifact on a clip, write a picture of the result
 #   make test    set up and run all tests
 #   make wheel   build a wheel with the page for phones in it
-#   make native  build and test the native runtime
+#   make native  build and test the native runtime in C++ and Kotlin
 #   make agents  build the programs that measure on devices without Python
 PYTHON ?= python3
 VENV ?= .venv
@@ -95,14 +95,16 @@ wheel: $(PAGE_BUILT)
 	@test -n "$(wildcard $(AGENTS)/edgeshift-agent-*)" || echo "The wheel has no native agents: run make agents before make wheel."
 	@echo "The wheel is $$(ls dist/edgeshift-*.whl). To install it: pip install \"$$(ls dist/edgeshift-*.whl)[tflite,video]\""
 
-# Build the native runtime into build/native, build it with sanitizers, and run its tests in C++ each time. The presets are
-# in runtimes/native/CMakePresets.json. The tests in tests/native/ run on the same builds, as part of `make test`.
+# Build the native runtime into build/native, build it with sanitizers, and run its tests in C++ each time. Then compile the
+# Kotlin classes and test them on the Java of this machine; without a JDK or npm, pytest prints why they are skipped. The
+# presets are in runtimes/native/CMakePresets.json. All tests in tests/native/ run on the same builds, as part of `make test`.
 NATIVE_PRESETS = native native-asan native-tsan
 
-native:
+native: setup
 	@if command -v cmake > /dev/null && command -v g++ > /dev/null; then \
 		for preset in $(NATIVE_PRESETS); do $(MAKE) --no-print-directory build/$$preset || exit; done; \
 	else echo "the native runtime is not built: cmake or g++ is missing (Debian: apt-get install cmake g++ zlib1g-dev)"; fi
+	$(BIN)/python -m pytest -q tests/native/test_kotlin.py
 
 build/native build/native-asan build/native-tsan: build/%:
 	cd runtimes/native && cmake --preset $*

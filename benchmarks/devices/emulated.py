@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,9 +123,9 @@ def check_processor(
         return Checked(name, "not run", one_line(error, 300).removeprefix(f"{path}: "))
     taken = (_step(model.spec, message) for message in found)
     difference = find_difference(taken, steps(model, pictures), BOUNDS["cpu"][model.spec.precision])
-    return in_words(
-        name, difference, failure, Placement(accelerator="cpu", device=f"{name}, emulated"), found[-1].runtime
-    )
+    ran_on = Placement(accelerator="cpu", device=f"{name}, emulated")
+    done = in_words(name, difference, failure, ran_on, found[-1].runtime)
+    return replace(done, share=None if model.spec.graph is None else model.spec.graph.delegated)
 
 
 class _CrashError(Exception):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgeshift.sound.settings import PUBLISHED, SoundSettings
 
 if TYPE_CHECKING:
-    from edgeshift.sound.picture import PictureStream, picture_of, sound_picture
+    from edgeshift.sound.picture import PictureStream, picture_of, picture_of_clip, sound_picture
     from edgeshift.sound.spectrogram import ColumnStream, log_mel
     from edgeshift.sound.wav import read_wav, write_wav
 
@@ -23,6 +23,7 @@ __all__ = [
     "SoundSettings",
     "log_mel",
     "picture_of",
+    "picture_of_clip",
     "read_wav",
     "sound_picture",
     "write_wav",
@@ -30,7 +31,7 @@ __all__ = [
 
 #: {module: the names that come from it}.
 _NAMES = {
-    "picture": ("PictureStream", "picture_of", "sound_picture"),
+    "picture": ("PictureStream", "picture_of", "picture_of_clip", "sound_picture"),
     "spectrogram": ("ColumnStream", "log_mel"),
     "wav": ("read_wav", "write_wav"),
 }

@@ -13,7 +13,7 @@ from edgeshift.errors import SoundError
 from edgeshift.sound.analysis import Channel, Columns, analysis
 from edgeshift.sound.mel import Vector
 from edgeshift.sound.settings import SoundSettings
-from edgeshift.sound.spectrogram import ColumnStream, checked
+from edgeshift.sound.spectrogram import ColumnStream, checked, log_mel
 
 #: [size, size, 3], uint8 if the settings cut the values, else float32. Row 0 is the lowest band, and the last column is
 #: the newest.
@@ -68,6 +68,23 @@ def picture_of(samples: npt.ArrayLike, rate: int, settings: SoundSettings, size:
         return how.columns(sound, channel, start, channel.columns)
 
     return sound_picture([newest(channel) for channel in how.channels], settings, size)
+
+
+def picture_of_clip(samples: npt.ArrayLike, rate: int, settings: SoundSettings, size: int) -> Picture:
+    """Return the picture of the sound of a whole clip, as the network was trained with it.
+
+    Networks of edgeshift (``settings.cut`` is true) get that of ``picture_of``. The published TSAM network was trained
+    with sounds of exactly ``settings.seconds`` that are mirrored at both ends; see ``log_mel``. Arguments and errors
+    are those of ``picture_of``.
+    """
+    if settings.cut:
+        return picture_of(samples, rate, settings, size)
+    newest = np.asarray(samples)[-round(settings.seconds * rate) :]
+    if len(newest) < round(settings.seconds * rate):
+        raise SoundError(
+            f"a sound of {len(newest) / rate:.3f} s is too short for a picture of {settings.seconds:g} s: give all of them"
+        )
+    return sound_picture(log_mel(newest, rate, settings), settings, size)
 
 
 class PictureStream:

@@ -165,7 +165,7 @@ class Model:
 
     def _clip_with_sound(self, frames: Sequence[npt.NDArray[np.uint8]], sound: tuple[npt.ArrayLike, int]) -> Prediction:
         # Not at import, because most networks have no sound segment.
-        from edgeshift.sound import picture_of
+        from edgeshift.sound import picture_of_clip
         from edgeshift.stream.sound_clip_stream import SoundClipStream
 
         settings = self.spec.model.sound
@@ -175,7 +175,7 @@ class Model:
             samples, rate = sound
         except (TypeError, ValueError) as error:
             raise SoundError("the sound of a clip is a pair: (samples, samples per second)") from error
-        return self._whole_clips.answer(frames, picture_of(samples, rate, settings, self.spec.frame.width))
+        return self._whole_clips.answer(frames, picture_of_clip(samples, rate, settings, self.spec.frame.width))
 
     def _clip_stream(self) -> ClipStream:
         if not self.spec.sounds:

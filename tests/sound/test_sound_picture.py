@@ -8,7 +8,15 @@ import pytest
 from sound_waves import WAVES
 
 from edgeshift.errors import SoundError
-from edgeshift.sound import PUBLISHED, PictureStream, SoundSettings, picture_of, sound_picture
+from edgeshift.sound import (
+    PUBLISHED,
+    PictureStream,
+    SoundSettings,
+    log_mel,
+    picture_of,
+    picture_of_clip,
+    sound_picture,
+)
 from edgeshift.sound.analysis import analysis
 from edgeshift.sound.picture import resize
 
@@ -106,3 +114,20 @@ def test_settings_that_make_no_picture_are_refused(changed: dict[str, object]):
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields, SoundSettings)
     assert msgspec.convert(msgspec.to_builtins(SETTINGS), SoundSettings) == SETTINGS
+
+
+def test_the_sound_of_a_published_clip_is_mirrored_at_both_ends():
+    samples = np.random.default_rng(2).standard_normal(6 * 48_000).astype(np.float32) * 0.1
+    newest = samples[-5 * 48_000 :]
+    expected = sound_picture(log_mel(newest, 48_000, PUBLISHED), PUBLISHED, 64)
+    assert np.array_equal(picture_of_clip(samples, 48_000, PUBLISHED, 64), expected)
+    assert np.array_equal(picture_of_clip(newest, 48_000, PUBLISHED, 64), expected), "five seconds are enough"
+    with pytest.raises(SoundError, match=r"a sound of 4\.990 s is too short for a picture of 5 s: give all of them"):
+        picture_of_clip(newest[480:], 48_000, PUBLISHED, 64)
+
+
+def test_the_sound_of_a_clip_of_edgeshift_is_that_of_a_stream():
+    settings = SoundSettings(seconds=1.0, frames=4)
+    samples = np.random.default_rng(2).standard_normal(32_000).astype(np.float32) * 0.1
+    expected = picture_of(samples, 16_000, settings, 64)
+    assert np.array_equal(picture_of_clip(samples, 16_000, settings, 64), expected)

@@ -108,7 +108,10 @@ def remarks(summary: Summary) -> list[str]:
         lines.append(clip)
     if summary.sound:
         without = "steps without a new sound" if summary.hop is None else "answers with a black picture of a sound"
-        lines.append(f"the network has a sound segment, and no sound was given: the times are those of {without}")
+        lines.append(
+            f"the network has a sound segment, and no sound was given: the times are those of {without}; "
+            "python -m edgeshift.benchmarks.studies.sound_step measures steps with one"
+        )
     if summary.competing is not None and summary.validity.undisturbed is not False:  # the warning has the figure
         lines.append(f"other processes used at most {summary.competing:.0%} of the CPU time in a repeat")
     if summary.reported:

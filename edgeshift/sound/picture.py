@@ -82,7 +82,7 @@ def picture_of_clip(samples: npt.ArrayLike, rate: int, settings: SoundSettings, 
     newest = np.asarray(samples)[-round(settings.seconds * rate) :]
     if len(newest) < round(settings.seconds * rate):
         raise SoundError(
-            f"a sound of {len(newest) / rate:.3f} s is too short for a picture of {settings.seconds:g} s: give all of them"
+            f"a sound of {len(newest) / rate:.3f} s is too short: the picture shows {settings.seconds:g} s"
         )
     return sound_picture(log_mel(newest, rate, settings), settings, size)
 

@@ -41,7 +41,7 @@ class SoundSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         eps: value that is added to a power before the natural logarithm.
         low, high: logarithms that become the values 0 and 255 of the picture. The defaults are about the quantiles
             0.5% and 99.8% of drawn sounds in quiet and noisy rooms (benchmarks/studies/sound_levels.py). Recordings of
-            drums, voices and other sounds have nearly the same quantiles.
+            drums lie within them too, except for their digital silence.
         cut: whether values below 0 and above 255 are cut off, and the picture is rounded to whole numbers.
     """
 

@@ -122,7 +122,7 @@ def test_the_sound_of_a_published_clip_is_mirrored_at_both_ends():
     expected = sound_picture(log_mel(newest, 48_000, PUBLISHED), PUBLISHED, 64)
     assert np.array_equal(picture_of_clip(samples, 48_000, PUBLISHED, 64), expected)
     assert np.array_equal(picture_of_clip(newest, 48_000, PUBLISHED, 64), expected), "five seconds are enough"
-    with pytest.raises(SoundError, match=r"a sound of 4\.990 s is too short for a picture of 5 s: give all of them"):
+    with pytest.raises(SoundError, match=r"a sound of 4\.990 s is too short: the picture shows 5 s"):
         picture_of_clip(newest[480:], 48_000, PUBLISHED, 64)
 
 

@@ -20,12 +20,14 @@ from edgeshift.runtimes import load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.sound import SoundSettings
 from edgeshift.stream.parity import failures
+from edgeshift.stream.selfcheck import self_check
 from edgeshift.stream.sound_parity import compare_sounds, drawn_picture
 from edgeshift.video.fit import FrameSpec
 
 SIZE, CLASSES = 64, 6
 SETTINGS = SoundSettings(seconds=1.0, frames=8, weight=4.0, bands=64)
 SUFFIX = {"tflite": ".tflite", "onnx": ".onnx", "executorch": ".pte", "coreml": ".mlpackage"}
+TENSORRT = ".trt.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +42,13 @@ def source() -> Checkpoint:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", list(SUFFIX))
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize(
+    ("precision", "target"),
+    [*((precision, target) for precision in ("fp32", "int8") for target in SUFFIX), ("int8", "tensorrt")],
+)
 def test_sounds_keep_the_limits_of_parity(source, target, precision, tmp_path):
-    converted = convert(source, target, tmp_path / f"sound{SUFFIX[target]}", Options(precision=precision))
+    path = tmp_path / f"sound{SUFFIX.get(target, TENSORRT)}"
+    converted = convert(source, target, path, Options(precision=precision))
     parity = converted.spec.parity
     assert parity is not None and parity.sound is not None
     assert converted.spec.problems == () and parity.sound.sounds == 32
@@ -54,7 +59,9 @@ def test_sounds_keep_the_limits_of_parity(source, target, precision, tmp_path):
         assert graph is not None and graph.partitions == 1
     if target == "coreml":
         return
-    stream = load(converted.path).stream()
+    model = load(converted.path)
+    assert self_check(model).ok
+    stream = model.stream()
     samples = (0.05 * np.random.default_rng(0).standard_normal(2 * 16_000)).astype(np.float32)
     stream.hear(samples, 0.0, 16_000)
     assert stream.step(np.zeros((SIZE, SIZE, 3), np.uint8), 2.0).heard == "heard"

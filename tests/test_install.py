@@ -44,6 +44,11 @@ def wheel(tmp_path_factory) -> Path:
         shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     for file in ("pyproject.toml", "README.md", "LICENSE", "Makefile"):
         shutil.copy(ROOT / file, source)
+    # Such files are what `make agents` writes.
+    for name in ("edgeshift-agent-test", "glibc-aarch64/libc.so.6", "litert-aarch64/x.whl"):
+        file = source / "runtimes" / "native" / "agents" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
     if has_page():
         (source / "build" / "phone").mkdir(parents=True)
         (source / "build" / "phone" / ".built").touch()  # so that it is not built again
@@ -73,6 +78,13 @@ def test_the_wheel_has_the_sources_that_package_copies(wheel):
     packed = {name.removeprefix("edgeshift/") for name in ZipFile(wheel).namelist() if "/native/" in name}
     assert len(tracked) > 80 and tracked <= packed
     assert not [name for name in packed if re.search(r"/(build|tests|fuzz|\.gradle)/", name)]
+
+
+def test_of_the_agents_the_wheel_has_only_the_programs(wheel):
+    """`make agents` also puts Debian's C library, which is LGPL, and LiteRT's package there."""
+    packed = [name for name in ZipFile(wheel).namelist() if "/native/agents/" in name]
+    assert "edgeshift/runtimes/native/agents/edgeshift-agent-test" in packed
+    assert [name for name in packed if not re.search(r"/native/agents/edgeshift-agent-[\w-]+$", name)] == []
 
 
 def test_without_node_make_wheel_says_what_it_needs(tmp_path):

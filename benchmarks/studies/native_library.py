@@ -283,7 +283,7 @@ def litert_library() -> Path:
     """
     installed = installed_library()
     if installed is None:
-        raise EdgeshiftError("LiteRT's library is not installed: pip install 'ai-edge-litert>=2.1'")
+        raise EdgeshiftError("LiteRT's library is not installed: pip install 'ai-edge-litert>=2.1.6'")
     return installed.path
 
 

@@ -1,4 +1,6 @@
 // swift-tools-version:5.9
+// Not built by edgeshift's tests: they have no Swift compiler. They check the syntax and the calls of the C interface.
+//
 // The Swift package of edgeshift. It stands beside the C++ sources, because a package may not use files outside its
 // folder.
 //

@@ -72,6 +72,15 @@ def test_a_clip_artifact_keeps_the_same_frames(replay, clip_artifact):
 
 
 @pytest.mark.slow
+def test_an_fp32_stream_is_within_the_bounds(replay, made):
+    path = made("tsm", "fp32").path
+    transcript = write_transcript(load(path))
+    assert not transcript.exact and transcript.samples
+    assert replay(path, transcript)[0] == 0
+    assert "the event" in expect(1, replay(path, msgspec.structs.replace(transcript, seed=8)))
+
+
+@pytest.mark.slow
 def test_another_picture_another_rule_and_another_artifact_are_found(replay, int8_artifact, clip_artifact, tmp_path):
     transcript = write_transcript(load(int8_artifact))
     assert "logit" in expect(1, replay(int8_artifact, msgspec.structs.replace(transcript, seed=8)))
@@ -123,6 +132,7 @@ def test_sounds_are_equal_to_the_bit_on_aarch64(replay_on_arm, hearing):
 
 
 @pytest.mark.slow
-def test_fp32_is_within_the_bounds_on_aarch64(replay_on_arm, clip_artifact):
-    transcript = write_transcript(load(clip_artifact))
-    assert not transcript.exact and replay_on_arm(clip_artifact, transcript)[0] == 0
+def test_fp32_is_within_the_bounds_on_aarch64(replay_on_arm, clip_artifact, made):
+    for path in (clip_artifact, made("tsm", "fp32").path):
+        transcript = write_transcript(load(path))
+        assert not transcript.exact and replay_on_arm(path, transcript)[0] == 0

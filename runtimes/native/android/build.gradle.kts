@@ -1,3 +1,4 @@
+// Not built by edgeshift's tests: they have no Android SDK. They compile the Kotlin classes that need no Android.
 buildscript {
     dependencies {
         // The compiler with which edgeshift's tests compile the classes that need no Android.

@@ -132,20 +132,21 @@ def provider_options(
 ) -> Any:
     """Return the options of a session that runs on QNN, and nowhere else unless ``entries`` say otherwise.
 
-    Without a version, the answers of the simulator are a little worse, so the version is always set. An NPU
-    knows its own version.
+    The version is set on the simulator, whose answers are a little worse without it, and always when a binary is
+    compiled, because the binary is for this version. An NPU that runs a binary knows its own version.
 
     Args:
         package: the module onnxruntime_qnn.
         devices, processor: the result of ``find_devices``.
         version: version of the NPU, such as "v75".
-        entries: more entries of ONNX Runtime's session options.
+        entries: more entries of ONNX Runtime's session options. With ``ep.context_enable`` "1", the session compiles.
     """
+    compiles = (entries or {}).get("ep.context_enable") == "1"
     options = session_options(threads=1)
     for name, value in {"session.disable_cpu_ep_fallback": "1", **(entries or {})}.items():
         options.add_session_config_entry(name, value)
     settings = {**SETTINGS, "backend_path": package.get_qnn_htp_path()}
-    if processor == "cpu":
+    if compiles or processor == "cpu":
         settings["htp_arch"] = version.removeprefix("v")
     options.add_provider_for_devices(devices, settings)
     return options

@@ -4,7 +4,7 @@
 
 ONE is the artifact of a network for one camera, SEVERAL the artifact of the same network with ``--batch``. Both run in
 one process, in turns, with one thread. A turn is one frame of every camera: one call of SEVERAL, or N calls of ONE,
-with N streams.
+with N streams. On a GPU: not verified here, because nobody has run this study on an NVIDIA GPU yet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 
 from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.statistics import Interval, ratio
-from edgeshift.benchmarks.studies.command import Json, Rounds, one_thread, print_json, print_table, study
+from edgeshift.benchmarks.studies.command import NO_GPU_YET, Json, Rounds, one_thread, print_json, print_table, study
 from edgeshift.benchmarks.studies.interleave import Turn, calling, interleave
 from edgeshift.benchmarks.studies.machine import Machine, load_average, this_machine
 from edgeshift.benchmarks.studies.repeats import ROUNDS
@@ -37,6 +37,7 @@ class CameraStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         together: median time of one frame of every camera in one call, milliseconds.
         speedup: ``calls`` divided by ``together``.
         machine: the machine.
+        note: what to know about the result; None: nothing.
     """
 
     cameras: int
@@ -45,13 +46,16 @@ class CameraStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     together: float
     speedup: Interval
     machine: Machine
+    note: str | None = None
 
 
 @study
 def main(
     one: Annotated[Path, typer.Argument(metavar="ONE", help="An artifact for one camera.")],
     several: Annotated[Path, typer.Argument(metavar="SEVERAL", help="The same network, converted with --batch.")],
-    provider: Annotated[str, typer.Option(help="Provider of ONNX Runtime: cpu, cuda, tensorrt.")] = "cpu",
+    provider: Annotated[
+        str, typer.Option(help="Provider of ONNX Runtime: cpu, cuda, tensorrt. On a GPU: not verified here.")
+    ] = "cpu",
     rounds: Rounds = ROUNDS,
     as_json: Json = False,
 ) -> int:
@@ -97,6 +101,7 @@ def measure(one: Path, several: Path, rounds: int, provider: str = "cpu") -> Cam
         together=round(together, 3),
         speedup=ratio(samples["calls"], samples["together"]),
         machine=this_machine(before, load_average()),
+        note=NO_GPU_YET if provider in ("cuda", "tensorrt") else None,
     )
 
 
@@ -108,6 +113,8 @@ def show(result: CameraStudy) -> None:
         (f"{result.cameras} calls / one call", str(result.speedup)),
     ]
     print_table((result.runtime, "measured"), rows)
+    if result.note is not None:
+        print(result.note)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ LabelMap = Annotated[
     str | None, typer.Option(metavar="A=B,..", help="Rename label A of the data to the network's label B.")
 ]
 Picture = Annotated[Path | None, typer.Option(metavar="F", help="Draw the result into this .png file.")]
+#: What the studies for an NVIDIA GPU print and store with their results.
+NO_GPU_YET = "not verified here: nobody has run this study on an NVIDIA GPU yet"
 Result = TypeVar("Result")
 
 

@@ -1,11 +1,17 @@
 """What an NVIDIA GPU does with a network: answers beside the CPU's, step times, and a short training.
 
-    python -m edgeshift.benchmarks.studies.nvidia --out FOLDER [--device cuda] [--size 112] [--steps 100] [--json]
+    python -m edgeshift.benchmarks.studies.nvidia --out FOLDER [--device cuda] [--size 112] [--steps 100]
+        [--minutes 9] [--json]
 
-It is meant to take less than ten minutes on a machine with a GPU. Every part appends its result to FOLDER/nvidia.jsonl
-when it is done; a run that is repeated with the same FOLDER continues with the parts that are missing or failed. A part
-whose package is not installed, or whose provider cannot start, is recorded with the reason. With ``--device cpu``, the
-same parts run on the processor, which tests the script and not the GPU. On a GPU, it is not verified here.
+It is meant to take less than ten minutes on a machine with a GPU. No part begins after ``--minutes``, but a part that
+has begun is not interrupted. Every part appends its result to FOLDER/nvidia.jsonl when it is done; a run that is
+repeated with the same FOLDER continues with the parts that are missing or failed. A part whose package is not
+installed, whose provider cannot start, or for which no time is left, is recorded with the reason. With
+``--device cpu``, the same parts run on the processor, which tests the script and not the GPU. Not verified here: nobody
+has run it on an NVIDIA GPU yet.
+
+It needs only the installed package and downloads nothing. The weights are those that ship with edgeshift, or random
+ones for the training, and all frames are drawn.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ import typer
 
 from edgeshift._system.json_lines import JsonLines
 from edgeshift._system.progress import ProgressBars
-from edgeshift.benchmarks.studies.command import Json, print_json, print_table, study
+from edgeshift.benchmarks.studies.command import NO_GPU_YET, Json, print_json, print_table, study
 from edgeshift.errors import EdgeshiftError, one_line
 
 #: Number of timed steps, after as many steps that are not timed.
@@ -33,6 +39,8 @@ TIMED = 100
 VALIDATION_SEED = 700_000_000
 #: Name of the file of results.
 RESULTS = "nvidia.jsonl"
+#: Time after which no part begins, minutes.
+MINUTES = 9.0
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,6 +56,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         top1: share of the frames with the CPU's top label.
         curve: (step, loss) of a training.
         problem: why the part has no result; None: it has one.
+        note: what to know about the result; None: nothing.
     """
 
     name: str
@@ -59,6 +68,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     top1: float | None = None
     curve: tuple[tuple[int, float], ...] = ()
     problem: str | None = None
+    note: str | None = None
 
 
 @study
@@ -67,10 +77,14 @@ def main(
     device: Annotated[Literal["cuda", "cpu"], typer.Option(help="Device to measure.")] = "cuda",
     size: Annotated[int, typer.Option(min=64, max=1024, help="Height and width of the frames, pixels.")] = 112,
     steps: Annotated[int, typer.Option(min=1, max=10_000, help="Steps of the training.")] = 100,
+    minutes: Annotated[float, typer.Option(min=0, help="Time after which no part begins, minutes.")] = MINUTES,
     as_json: Json = False,
 ) -> int:
-    """Measure a network on an NVIDIA GPU, beside the CPU."""
-    parts = measure(out, device, size, steps)
+    """Measure a network on an NVIDIA GPU, beside the CPU.
+
+    Not verified here: nobody has run this study on an NVIDIA GPU yet.
+    """
+    parts = measure(out, device, size, steps, minutes)
     if as_json:
         print_json(parts)
     else:
@@ -78,18 +92,23 @@ def main(
     return 1 if all(part.problem for part in parts) else 0
 
 
-def measure(out: Path, device: str, size: int, steps: int) -> list[Part]:
+def measure(out: Path, device: str, size: int, steps: int, minutes: float = MINUTES) -> list[Part]:
     """Run the parts that the folder has no result of yet, and return all results.
+
+    A part that would begin after ``minutes`` does not run, and its result says so.
 
     Raises:
         EdgeshiftError: torch is not installed or finds no GPU, or the folder cannot be written.
     """
+    deadline = perf_counter() + 60 * minutes
     if importlib.util.find_spec("torch") is None:
         raise EdgeshiftError("torch is not installed, which this study needs")
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
-        raise EdgeshiftError("torch finds no GPU: run this on a machine with an NVIDIA GPU, or give --device cpu")
+        raise EdgeshiftError(
+            f"torch finds no GPU: run this on a machine with an NVIDIA GPU, or give --device cpu ({NO_GPU_YET})"
+        )
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     where = f"{name}, torch {torch.__version__}"
     out.mkdir(parents=True, exist_ok=True)
@@ -104,12 +123,14 @@ def measure(out: Path, device: str, size: int, steps: int) -> list[Part]:
         "tensorrt": partial(_artifact, out, "tensorrt", size, {"runtime": "tensorrt"}),
         f"training {device}": partial(_training, out, device, size, steps),
     }
+    # The slowest part is the last one.
     parts.setdefault("training cpu", partial(_training, out, "cpu", size, steps))
     results = []
     with ProgressBars(live=False).stage("parts", len(parts)) as advance:
         for name, run in parts.items():
             if name not in done:
-                done[name] = _run(name, where, settings, run)
+                part = _run(name, where, settings, run if perf_counter() < deadline else _no_time)
+                done[name] = msgspec.structs.replace(part, note=NO_GPU_YET if device == "cuda" else None)
                 journal.add(done[name])
             results.append(done[name])
             advance()
@@ -124,6 +145,11 @@ def _run(name: str, where: str, settings: tuple[int, int], run: Callable[[], dic
     except Exception as error:  # whatever fails in one part, the others have results
         values = {"problem": one_line(error)}
     return Part(name=name, where=where, settings=settings, seconds=round(perf_counter() - start, 1), **values)
+
+
+def _no_time() -> dict[str, Any]:
+    """Stand for a part that does not run any more."""
+    raise EdgeshiftError("no time left: run this again with the same folder")
 
 
 def _torch_step(device: str, size: int, *, compiled: bool) -> dict[str, Any]:
@@ -218,6 +244,8 @@ def show(parts: list[Part]) -> None:
         )
         rows.append((part.name, *numbers, curve and f"loss {curve}"))
     print_table(("part", "step", "largest error", "top-1", parts[0].where), rows)
+    for note in dict.fromkeys(part.note for part in parts if part.note is not None):
+        print(note)
 
 
 if __name__ == "__main__":

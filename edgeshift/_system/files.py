@@ -6,7 +6,6 @@ A path that is written atomically always holds the complete old content or the c
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 import stat
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from edgeshift._system.file_lock import lock
 from edgeshift.errors import EdgeshiftError
 
 #: Number of hexadecimal digits of a hash.
@@ -79,8 +79,8 @@ def open_file(path: Path) -> BinaryIO:
     Raises:
         OSError: the file cannot be opened, or is a folder, a named pipe or a device.
     """
-    # Opening a named pipe would otherwise block until a process writes to it.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    # Opening a named pipe would otherwise block until a process writes to it. Windows has no such flag.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     kind = os.fstat(handle).st_mode
     if not stat.S_ISREG(kind):
         os.close(handle)
@@ -145,6 +145,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def folder_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
     """Hold a lock on a folder while the block runs. The lock is released if the process is killed.
 
+    On Windows, nothing is locked: another process can use the folder at the same time.
+
     Args:
         folder: the folder, which is created if it does not exist.
         name: name of the lock file in the folder. It is created if it does not exist, and not removed.
@@ -155,7 +157,7 @@ def folder_lock(folder: Path, name: str = ".lock") -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / name).open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file.fileno())
         except OSError as error:
             raise EdgeshiftError(
                 f"{folder}: another process is using this folder; wait for it, or give another folder"

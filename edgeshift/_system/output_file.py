@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edgeshift._system.file_lock import HAS_LOCKS, lock
 from edgeshift.errors import EdgeshiftError
 
 #: Free space that a file of unknown size needs, bytes.
@@ -49,6 +49,8 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
     A hidden file beside it, ``.NAME.lock``, carries the lock and is removed after the block. If the process is killed,
     the file stays there, but the lock is released and the next process takes it over.
 
+    On Windows, nothing is locked: another process can write the file at the same time.
+
     Args:
         path: the output file, which may exist; its folder is created. None: there is no output file.
         room: bytes that are needed on the disk.
@@ -62,12 +64,12 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
     require_writable(path, room)
     if path.is_dir():
         raise EdgeshiftError(f"{path}: cannot be written: it is a folder; give the name of a file")
-    lock = path.with_name(f".{path.name}.lock")
+    lock_file = path.with_name(f".{path.name}.lock")
     created = [folder for folder in path.parents if not folder.exists()]
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle = _locked(lock)
+            handle = _locked(lock_file) if HAS_LOCKS else None
         except BlockingIOError as error:
             raise EdgeshiftError(
                 f"{path}: another process is writing this file: wait until it ends, or give another file"
@@ -77,27 +79,28 @@ def reserve(path: Path | None, room: int = ROOM) -> Iterator[None]:
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
-            os.close(handle)
+            if handle is not None:
+                lock_file.unlink(missing_ok=True)
+                os.close(handle)
     finally:
         for folder in created:  # only folders that are still empty can be removed
             with suppress(OSError):
                 folder.rmdir()
 
 
-def _locked(lock: Path) -> int:
+def _locked(path: Path) -> int:
     """Open the lock file and lock it. Raise BlockingIOError if another process holds the lock."""
     while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(handle)
             except BlockingIOError:
                 raise
             except OSError:  # some network file systems have no locks
                 return handle
             # Its last owner may have removed the file between the two calls; then the lock is worth nothing.
-            if lock.exists() and os.path.samestat(os.fstat(handle), lock.stat()):
+            if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 return handle
         except BaseException:
             os.close(handle)
@@ -115,7 +118,7 @@ def _require_room(handle: int, room: int, path: Path) -> None:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(handle, 0, room)
         else:
-            os.pwrite(handle, bytes(room), 0)
+            os.write(handle, bytes(room))
     except OSError as error:
         raise EdgeshiftError(
             f"{path}: cannot be written: {error.strerror or error}; {room / 1e6:.0f} MB of free space are needed"

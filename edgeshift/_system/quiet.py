@@ -38,7 +38,7 @@ def quiet(*, stdout: bool = False) -> Iterator[Callable[[], str]]:
         def last(limit: int = 1 << 20) -> str:
             text.flush()
             end = os.lseek(captured.fileno(), 0, os.SEEK_END)
-            return os.pread(captured.fileno(), limit, max(0, end - limit)).decode(errors="replace")
+            return _read(captured.fileno(), max(0, end - limit), limit).decode(errors="replace")
 
         try:
             yield last
@@ -51,6 +51,17 @@ def quiet(*, stdout: bool = False) -> Iterator[Callable[[], str]]:
             for fd, copy in saved.items():
                 os.dup2(copy, fd)
                 os.close(copy)
+
+
+def _read(handle: int, start: int, limit: int) -> bytes:
+    """Read at most ``limit`` bytes from a position of a file. What is written later is still added at the end."""
+    if hasattr(os, "pread"):
+        return os.pread(handle, limit, start)
+    os.lseek(handle, start, os.SEEK_SET)  # Windows
+    try:
+        return os.read(handle, limit)
+    finally:
+        os.lseek(handle, 0, os.SEEK_END)
 
 
 def _temporary_file() -> IO[bytes]:

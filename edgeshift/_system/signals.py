@@ -28,8 +28,12 @@ def call_on_stop(stop: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def interrupt_on_stop() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM, which stops services, and at SIGHUP, which is sent by a closed terminal."""
-    with _handled_by(signal.default_int_handler, signal.SIGTERM, signal.SIGHUP):
+    """Raise KeyboardInterrupt at SIGTERM, which stops services, and at SIGHUP, which is sent by a closed terminal.
+
+    Windows has no SIGHUP.
+    """
+    signals = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    with _handled_by(signal.default_int_handler, *signals):
         yield
 
 

@@ -75,6 +75,8 @@ def run(
             self-check is run, and with --against also the 32 frames. For other artifacts, npu is an estimate by Arm's
             compiler Vela, if it is installed. cortex-a72 and cortex-a76 are the processors of a Raspberry Pi 4 and 5,
             which qemu emulates (Debian: qemu-user-static) while the native agent (make agents) runs a .tflite artifact.
+            On an accelerator, the self-check and the 32 frames are run for the first camera of a --batch artifact;
+            the comparison with the original and --transcript are run on the default runtime.
         against: The int8 .onnx artifact of the same network. The CPU cannot run a .qnn.onnx artifact, so it runs this
             one, and logits and states of both are compared over 32 frames.
         transcript: Also make the calls of this golden transcript, and compare the answers.

@@ -45,4 +45,24 @@ def test_without_a_gpu_it_says_so(tmp_path, capsys):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     assert nvidia.main(["--out", str(tmp_path)]) == 2
-    assert "torch finds no GPU" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "torch finds no GPU" in error and "not verified here" in error
+    assert nvidia.main(["--help"]) == 0
+    assert "Not verified here" in capsys.readouterr().out
+
+
+def test_no_part_begins_after_the_limit_and_a_gpu_is_not_verified(tmp_path, capsys, monkeypatch):
+    """PyTorch pretends to have a GPU. Nothing runs on it, because no time is left."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    line = ["--out", str(tmp_path), "--minutes", "0"]
+    assert nvidia.main([*line, "--json"]) == 1
+    parts = json.loads(capsys.readouterr().out)
+    assert [part["name"] for part in parts][-2:] == ["training cuda", "training cpu"]
+    for part in parts:
+        assert part["problem"].startswith("no time left") and part["note"].startswith("not verified here")
+    stored = [json.loads(text) for text in (tmp_path / nvidia.RESULTS).read_text().splitlines()]
+    assert [entry["problem"] for entry in stored if "problem" in entry] == [part["problem"] for part in parts]
+    assert nvidia.main(line) == 1
+    text = capsys.readouterr().out
+    assert "no time left" in text and text.count("not verified here") == 1

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,6 +80,21 @@ def test_the_same_graph_gives_the_same_bytes(made):
     model = onnx.load_model_from_string(first)
     assert [node.op_type for node in model.graph.node] == ["EPContext"]
     assert str(Path.home()).encode() not in first and b"/tmp" not in first
+
+
+@simulated
+@pytest.mark.slow
+def test_the_same_conversion_gives_the_same_file(artifact, tmp_path):
+    """Another process, with another hash seed, writes the same bytes, with the description."""
+    again = tmp_path / "again.qnn.onnx"
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from edgeshift.converters import convert; from edgeshift.checkpoints.source import untrained_source\n"
+        "convert(untrained_source('tsm_mobilenet_v2', size=64), 'qnn', Path(sys.argv[1]))"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", code, again], env=environment, check=True, capture_output=True)
+    assert again.read_bytes() == artifact.path.read_bytes()
 
 
 @simulated
@@ -199,8 +216,8 @@ def test_an_npu_is_used_where_there_is_one():
         qnn.find_devices(SimpleNamespace(__version__="1.18"), package)
 
 
-def test_only_the_simulator_is_told_the_version(monkeypatch):
-    given = {}
+def test_the_compiler_and_the_simulator_are_told_the_version(monkeypatch):
+    given: dict[str, str] = {}
     options = SimpleNamespace(
         add_session_config_entry=lambda name, value: given.update({name: value}),
         add_provider_for_devices=lambda devices, settings: given.update(settings),
@@ -209,8 +226,10 @@ def test_only_the_simulator_is_told_the_version(monkeypatch):
     package = SimpleNamespace(get_qnn_htp_path=lambda: "the back end")
     qnn.provider_options(package, [], "npu", "v75")
     assert "htp_arch" not in given and given["session.disable_cpu_ep_fallback"] == "1"
-    qnn.provider_options(package, [], "cpu", "v75")
-    assert given["htp_arch"] == "75"
+    for processor, entries in (("cpu", {}), ("cpu", {"ep.context_enable": "1"}), ("npu", {"ep.context_enable": "1"})):
+        given.clear()
+        qnn.provider_options(package, [], processor, "v75", entries)
+        assert given["htp_arch"] == "75"
 
 
 def test_files_find_their_runtime():

@@ -54,7 +54,7 @@ def compare(
         reference: the original network, or for fp16 the original with weights rounded to fp16. States with the same
             name on both sides are compared.
         frames: uint8 [H, W, 3] RGB each, at least ``MIN_FRAMES``; for a clip artifact of T frames, T - 1 more.
-        advance: called after every frame, or window, of the first run.
+        advance: called after every frame, or window, of both runs.
         original: the original network without rounding, if the reference is rounded. The distance between the artifact
             and the original network is then measured as well.
 
@@ -92,7 +92,11 @@ def compare_each(
         advance()
     names = set(run.states())
     run.reset()
-    repeatable = bool(np.array_equal(np.stack([run.logits(item) for item in inputs]), np.stack(logits)))
+    again = []
+    for item in inputs:
+        again.append(run.logits(item))
+        advance()
+    repeatable = bool(np.array_equal(np.stack(again), np.stack(logits)))
     a = np.stack(logits).astype(np.float64)
     return [_result(candidate, a, names, followed, distant, repeatable=repeatable) for followed in all_followed]
 

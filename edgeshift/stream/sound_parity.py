@@ -54,8 +54,8 @@ def compare_each_with_sounds(
 
 
 def comparisons(spec: StreamSpec, frames: int) -> int:
-    """Return the number of frames or windows, and of sounds, that are compared for this number of frames."""
-    return frames - spec.frames + 1 + (0 if spec.model.sound is None else COUNT)
+    """Return the number of frames or windows that both runs take together, and of sounds, for a number of frames."""
+    return 2 * (frames - spec.frames + 1) + (0 if spec.model.sound is None else COUNT)
 
 
 def compare_sounds(

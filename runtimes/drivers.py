@@ -55,18 +55,18 @@ def find_accelerators() -> list[Accelerator]:
         gpu = "ai-edge-litert with its library for GPUs is not installed"
     else:
         gpu = "edgeshift verify --accelerator gpu tries it" if drivers else "no Vulkan driver was found"
-    tensorrt, nvidia = _version("tensorrt"), nvidia_drivers()
-    if tensorrt is None:
-        cuda = "not installed"
-    else:
-        cuda = "runs .trt.onnx files" if nvidia else "no driver of NVIDIA was found"
+    nvidia = nvidia_drivers()
+    tensorrt, cuda = _version("tensorrt"), _version("onnxruntime-gpu")
     vela = _version("ethos-u-vela") or ("version not known" if find_vela() else None)
     npu = "estimates for Arm's Ethos-U; nothing runs" if vela else "not installed"
     qnn = _version("onnxruntime-qnn")
     hexagon = "runs .qnn.onnx files on Qualcomm's NPU, or on its simulator" if qnn else "not installed"
     return [
         Accelerator("gpu", "ai-edge-litert", litert, tuple(_vulkan_text(path) for path in drivers), gpu),
-        Accelerator("gpu", "tensorrt", tensorrt, nvidia, cuda),
+        Accelerator("gpu", "tensorrt", tensorrt, nvidia, _on_nvidia(tensorrt, nvidia, "runs .trt.onnx files")),
+        Accelerator(
+            "gpu", "onnxruntime-gpu", cuda, nvidia, _on_nvidia(cuda, nvidia, "bench --option provider=cuda uses it")
+        ),
         Accelerator("npu", "ethos-u-vela", vela, (), npu),
         Accelerator("npu", "onnxruntime-qnn", qnn, (), hexagon),
         *(_sdk(vendor.package, vendor.title) for vendor in VENDORS),
@@ -92,6 +92,13 @@ def nvidia_drivers() -> tuple[str, ...]:
                 f"Jetson Linux {match['major']}.{match['minor']}" if driver is None else f"NVIDIA driver {driver}"
             )
     return tuple(found)
+
+
+def _on_nvidia(version: str | None, drivers: tuple[str, ...], use: str) -> str:
+    """Return the remark on a package for NVIDIA's GPUs. ``use``: what it is for."""
+    if version is None:
+        return "not installed"
+    return use if drivers else "no driver of NVIDIA was found"
 
 
 def _vulkan_text(path: str) -> str:

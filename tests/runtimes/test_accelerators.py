@@ -133,11 +133,24 @@ def test_drivers_are_those_of_the_loader(monkeypatch, tmp_path):
 
 def test_packages_for_accelerators_are_named_whether_installed_or_not():
     found = find_accelerators()
-    assert [each.through for each in found if each.name == "gpu"] == ["ai-edge-litert", "tensorrt"]
+    assert [each.through for each in found if each.name == "gpu"] == ["ai-edge-litert", "tensorrt", "onnxruntime-gpu"]
     npus = [each.through for each in found if each.name == "npu"]
     assert npus[:2] == ["ethos-u-vela", "onnxruntime-qnn"]
     assert npus[2:] == [f"ai-edge-litert-sdk-{vendor}" for vendor in ("qualcomm", "mediatek", "google-tensor")]
     assert all("not installed" in each.remark for each in found if each.version is None)
+
+
+def test_packages_for_nvidia_need_a_driver(monkeypatch):
+    versions = {"tensorrt": "10.3.0", "onnxruntime-gpu": None}
+    monkeypatch.setattr(drivers, "_version", lambda package: versions.get(package))
+    remarks = {}
+    for found in ((), ("NVIDIA driver 550.54",)):
+        monkeypatch.setattr(drivers, "nvidia_drivers", lambda found=found: found)
+        remarks[found] = [each.remark for each in find_accelerators() if each.through in versions]
+    assert list(remarks.values()) == [
+        ["no driver of NVIDIA was found", "not installed"],
+        ["runs .trt.onnx files", "not installed"],
+    ]
 
 
 def test_the_versions_of_nvidias_drivers_are_read(monkeypatch, tmp_path):

@@ -70,8 +70,8 @@ class ArtifactResult(Struct, frozen=True, kw_only=True):
         file, sha256: name and hash of the file.
         model, precision, trained, frame_spacing: from the description in the file.
         runtime: name and version of the runtime.
-        ran_on: where the graph ran, as the runtime says; None: the report is older than this field, or the native agent
-            measured. The name of the runtime then decides, see ``placement``.
+        ran_on: where the graph ran, as the runtime or its name says; None: the report is older than this field. The
+            name of the runtime then decides, see ``placement``.
         problems: why the artifact failed its comparison with the original; it was written with ``convert --force``.
         notes: what everybody who uses the model must know, from the description in the file.
         hop: number of frames from one answer of a clip artifact to the next; None: it is a stream's, which answers each

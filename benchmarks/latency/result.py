@@ -99,8 +99,8 @@ class Repeat(Struct, frozen=True, kw_only=True, rename={"reported": "told"}):
         competing: share of the CPU time of the cores that the process may use, which other processes used while steps
             were timed, 0 to 1; None: not known.
         energy, runtime: energy of the timed steps, and name and version of the runtime.
-        ran_on: where the graph ran, as the runtime says; None: the report is older than this field, or a vendor's
-            program or the native agent measured. The name of the runtime then decides, see ``placement``.
+        ran_on: where the graph ran, as the runtime or its name says; None: the report is older than this field. The
+            name of the runtime then decides, see ``placement``.
         checked: whether the artifact's self-check passed on the device; None: it has none.
         reported: microseconds that a vendor's benchmark program reports, such as {"mean": 5100.0}. JSON: "told".
     """

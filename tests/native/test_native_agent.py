@@ -87,6 +87,7 @@ def test_logits_are_those_of_the_python_agent(device, artifact, tmp_path):
 def test_a_repeat_has_the_fields_of_a_repeat_of_the_python_agent(device, artifact):
     subject = measure(plan(device, artifact)).subjects[0]
     (repeat,) = subject.repeats
+    assert repeat.ran_on is not None and repeat.ran_on.accelerator == "cpu"
     assert len(repeat.pre) == len(repeat.infer) == len(repeat.post) == len(repeat.end_to_end) >= 20
     assert repeat.seconds >= 0.2 and repeat.warmup >= 40 and repeat.load > 0 and repeat.first > 0
     assert repeat.checked is True and not repeat.partial and repeat.steps is None

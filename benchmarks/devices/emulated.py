@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -39,21 +39,19 @@ class Processor(NamedTuple):
     """A processor that qemu emulates.
 
     Attributes:
-        board: a board with this processor.
         part: its part number in /proc/cpuinfo.
         features: its features in /proc/cpuinfo. Runtimes choose their instructions by them.
     """
 
-    board: str
     part: str
     features: str
 
 
-#: {processor, as qemu names it: its description}. That of a Raspberry Pi 4 has neither aes and sha2 nor dot products.
+#: {processor, as qemu names it: its description}: that of a Raspberry Pi 4, which has neither aes and sha2 nor dot
+#: products, and that of a Raspberry Pi 5.
 PROCESSORS = {
-    "cortex-a72": Processor("Raspberry Pi 4", "0xd08", "fp asimd evtstrm crc32 cpuid"),
+    "cortex-a72": Processor("0xd08", "fp asimd evtstrm crc32 cpuid"),
     "cortex-a76": Processor(
-        "Raspberry Pi 5",
         "0xd0b",
         "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp",
     ),
@@ -113,7 +111,7 @@ def check_processor(
             frames = Path(folder) / "frames.npy"
             pictures = sample_pictures(model.spec)
             np.save(frames, pictures)
-            found = list(_read([*command, "states", str(path), str(frames)], advance))
+            found = _read([*command, "states", str(path), str(frames)], advance)
     except DeviceError as error:
         hung = isinstance(error.__cause__, subprocess.TimeoutExpired)
         return Checked(name, "crashes" if hung else "not run", one_line(error, 300))
@@ -132,16 +130,16 @@ class _CrashError(Exception):
     """The agent ended in a way that it should not."""
 
 
-def board_folder(folder: Path, part: str, features: str) -> None:
+def board_folder(folder: Path, processor: Processor) -> None:
     """Write the files from which a program learns what processor it runs on.
 
     Args:
         folder: where. Under qemu, a path that exists in this folder is used instead of the same path of this machine.
-        part, features: as in ``Processor``.
+        processor: the processor.
     """
     core = (
-        f"Features\t: {features}\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
-        f"CPU variant\t: 0x0\nCPU part\t: {part}\nCPU revision\t: 3\n\n"
+        f"Features\t: {processor.features}\nCPU implementer\t: 0x41\nCPU architecture: 8\n"
+        f"CPU variant\t: 0x0\nCPU part\t: {processor.part}\nCPU revision\t: 3\n\n"
     )
     (folder / "proc").mkdir()
     (folder / "proc/cpuinfo").write_text("".join(f"processor\t: {index}\n{core}" for index in range(CORES)))
@@ -160,9 +158,7 @@ def _agent(folder: Path, name: str, agents: Path, library: Path | None) -> list[
     if not program.is_file() or not libraries.is_dir():
         raise DeviceError(f"the native agent for {MACHINE} is not built: run `make agents` in edgeshift's repository")
     found = find_library(MACHINE, library, agents)
-    processor = PROCESSORS[name]
-    board_folder(folder, processor.part, processor.features)
-    (folder / "lib").symlink_to(libraries.resolve())
+    board_folder(folder, PROCESSORS[name])
     loader = next(file.name for file in libraries.iterdir() if file.name.startswith("ld-linux"))
     return [
         *(qemu, "-cpu", name, "-L", str(folder), str(libraries / loader), "--library-path", str(libraries)),
@@ -182,12 +178,12 @@ def _self_check(command: list[str]) -> tuple[str, ...]:
     return (", ".join(line for line in lines if line.startswith(("logits", "states", "second run"))),)
 
 
-def _read(command: list[str], advance: Callable[[], None]) -> Iterator[Stepped]:
-    """Run the frames, and yield the results."""
+def _read(command: list[str], advance: Callable[[], None]) -> list[Stepped]:
+    """Run the frames, and return the results of each."""
     done = run_process(command, SECONDS, lambda line: advance() if line.startswith(MARK) else None)
     if done.status:
         raise _CrashError(f"the frames ended with status {done.status}: {done.problem.removeprefix(MARK)}")
-    yield from read_messages(done.out, Stepped)
+    return list(read_messages(done.out, Stepped))
 
 
 def _step(spec: StreamSpec, message: Stepped) -> Step:

@@ -45,7 +45,7 @@ NAME = f"aarch64-litert-{LITERT}-onnxruntime-{ONNXRUNTIME}-opencv-{OPENCV}"
 PROCESSORS = {
     **BOARDS,
     # The qemu of Debian 12 computes SME instructions wrongly, so they are off.
-    "max,sme=off": Processor("", "0xd4d", f"{BOARDS['cortex-a76'].features} i8mm bf16"),
+    "max,sme=off": Processor("0xd4d", f"{BOARDS['cortex-a76'].features} i8mm bf16"),
 }
 
 
@@ -136,7 +136,7 @@ class ArmDevice(LocalDevice):
         # Under qemu, a path that exists in this folder is used instead of the same path of this machine.
         for name in ("lib", "usr"):
             (folder / name).symlink_to(arm / "root" / name)
-        board_folder(folder, PROCESSORS[cpu].part, PROCESSORS[cpu].features)
+        board_folder(folder, PROCESSORS[cpu])
         self._qemu = [QEMU, "-cpu", cpu, "-L", str(folder)]
         self._python = [*self._qemu, str(folder / PYTHON.removeprefix("root/")), "-S"]
         self._packages, self._file = arm / "packages", agent

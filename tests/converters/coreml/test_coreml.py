@@ -5,15 +5,14 @@ edgeshift's reference executor runs the programs; Core ML itself is not verified
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from dataclasses import replace
 
 import msgspec
 import numpy as np
 import pytest
+from convert_again import convert_again
 
 from edgeshift.targets import TARGETS
 
@@ -213,13 +212,7 @@ def test_the_same_conversion_gives_the_same_bytes(package, tmp_path):
     """Another process, with another hash seed, writes the same bytes."""
     artifact = package("tsn", "int8")
     again = tmp_path / "again.mlpackage"
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from edgeshift.converters import convert; from edgeshift.checkpoints.source import untrained_source\n"
-        "convert(untrained_source('tsn_mobilenet_v2', size=64), 'coreml', Path(sys.argv[1]))"
-    )
-    environment = os.environ | {"PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", code, again], env=environment, check=True, capture_output=True)
+    convert_again("tsn_mobilenet_v2", "coreml", again)
     assert artifact_bytes(again) == artifact_bytes(artifact.path)
 
 

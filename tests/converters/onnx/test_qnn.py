@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from convert_again import convert_again
 from doubles import stream_spec
 from streams import FRAMES, logits_of
 
@@ -87,13 +86,7 @@ def test_the_same_graph_gives_the_same_bytes(made):
 def test_the_same_conversion_gives_the_same_file(artifact, tmp_path):
     """Another process, with another hash seed, writes the same bytes, with the description."""
     again = tmp_path / "again.qnn.onnx"
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from edgeshift.converters import convert; from edgeshift.checkpoints.source import untrained_source\n"
-        "convert(untrained_source('tsm_mobilenet_v2', size=64), 'qnn', Path(sys.argv[1]))"
-    )
-    environment = os.environ | {"PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", code, again], env=environment, check=True, capture_output=True)
+    convert_again("tsm_mobilenet_v2", "qnn", again)
     assert again.read_bytes() == artifact.path.read_bytes()
 
 

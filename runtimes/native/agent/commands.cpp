@@ -13,6 +13,7 @@
 #include "listening.hpp"
 #include "litert_api.hpp"
 #include "message.hpp"
+#include "onnxruntime_api.hpp"
 #include "selfcheck.hpp"
 #include "stepper.hpp"
 
@@ -47,15 +48,20 @@ std::string to_base64(const std::vector<uint8_t> &bytes) {
 } // namespace
 
 void probe(const Library &library) {
-    litert::api(library.path); // it must be there
-    const std::string version = library.version.empty() ? "of an unknown version" : library.version;
+    std::string runtime = "tflite", version = library.version.empty() ? "of an unknown version" : library.version;
+    if (library.provider.empty()) {
+        litert::api(library.path); // it must be there
+    } else {
+        runtime = "qnn";
+        version = "with ONNX Runtime " + onnxruntime::api(library.path).version;
+    }
     write_message("probe", "probe",
                   Object()
                       .add_json("facts", facts_json())
                       .add("python", "")
                       .add("numpy", "")
                       .add("opencv", true) // the core fits frames itself
-                      .add("runtimes", std::map<std::string, std::string>{{"tflite", version}})
+                      .add("runtimes", std::map<std::string, std::string>{{runtime, version}})
                       .text());
 }
 

@@ -1,6 +1,6 @@
 // edgeshift-agent: measures latency and accuracy on a device without Python.
 //
-//     edgeshift-agent [--tied] [--library LIBLITERT] [--litert VERSION] COMMAND
+//     edgeshift-agent [--tied] [--library LIBRARY] [--litert VERSION] [--provider LIBQNN] COMMAND
 //
 //     check ARTIFACT              run the self-check and print what it found
 //     probe                       report facts and the runtime
@@ -9,6 +9,7 @@
 //     logits ARTIFACT CLIPS.npz   compute the logits of every frame of every clip, each clip from fresh states
 //     states ARTIFACT FRAMES.npy  compute the logits and the states of every frame
 //
+// --library: the shared library of LiteRT, or of ONNX Runtime for .qnn.onnx artifacts, which need --provider, too.
 // --tied: stop when standard input closes. `edgeshift bench|eval --agent native` starts it with these commands, which are
 // those of the Python agent (benchmarks/latency/worker.py), and reads its messages. `edgeshift verify --accelerator` uses
 // check and states, which the Python agent does not have. An error is one line on standard error
@@ -27,7 +28,7 @@ using namespace edgeshift;
 
 namespace {
 
-constexpr const char *kUsage = "usage: edgeshift-agent [--tied] [--library LIBLITERT] [--litert VERSION] "
+constexpr const char *kUsage = "usage: edgeshift-agent [--tied] [--library LIBRARY] [--litert VERSION] [--provider LIBQNN] "
                                "check ARTIFACT | probe | bench JOB | memory JOB | logits ARTIFACT CLIPS | "
                                "states ARTIFACT FRAMES";
 
@@ -46,6 +47,8 @@ CommandLine read_command_line(const std::vector<std::string> &arguments) {
             line.tied = true;
         else if (arguments[at] == "--library" && has_value)
             line.library.path = arguments[++at];
+        else if (arguments[at] == "--provider" && has_value)
+            line.library.provider = arguments[++at];
         else if (arguments[at] == "--litert" && has_value)
             line.library.version = arguments[++at];
         else

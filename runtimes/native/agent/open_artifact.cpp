@@ -31,6 +31,7 @@ Opened open_artifact(const std::string &path, const Library &library, int thread
     limit_memory(path);
     BackendOptions options;
     options.library = library.path;
+    options.provider = library.provider;
     options.threads = threads;
     Opened opened;
     opened.model = open_model(read_artifact_file(path), path, options);

@@ -10,8 +10,9 @@ namespace edgeshift::agent {
 
 // The runtime's library, as the command line of the agent names it.
 struct Library {
-    std::string path;    // empty: the value of EDGESHIFT_LITERT, or the usual names
-    std::string version; // empty: not known
+    std::string path;     // empty: the value of EDGESHIFT_LITERT or EDGESHIFT_ONNXRUNTIME, or the usual names
+    std::string provider; // QNN's library, if the runtime is ONNX Runtime; empty: the runtime is LiteRT
+    std::string version;  // of LiteRT; empty: not known
 };
 
 // An artifact, and one stream of it.

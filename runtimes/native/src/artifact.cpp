@@ -8,7 +8,9 @@
 #include <memory>
 #include <string_view>
 
+#include "bytes.hpp"
 #include "error.hpp"
+#include "metadata_trailer.hpp"
 #include "sha256.hpp"
 #include "text.hpp"
 #include "zip_trailer.hpp"
@@ -79,11 +81,12 @@ std::string checked_hash(const Bytes &file, size_t size, const std::string &wher
 
 Artifact read_artifact(std::vector<uint8_t> data, const std::string &where) {
     const Bytes file(data.data(), data.size());
-    if (!has_hash(file))
+    const bool zipped = zip_trailer::has_hash(file);
+    if (!zipped && !metadata_trailer::has_hash(file))
         throw without_description(file, where);
     std::pair<std::string, size_t> unpacked;
     try {
-        unpacked = unpack_description(file);
+        unpacked = zipped ? zip_trailer::unpack(file) : metadata_trailer::unpack(file);
     } catch (const Damaged &error) {
         checked_hash(file, 0, where);
         throw bad_artifact(where + ": not made by `edgeshift convert`: " + one_line(error.what()) +

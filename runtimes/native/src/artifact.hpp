@@ -1,5 +1,6 @@
-// Reading an artifact: [ graph ][ zip archive with the description; its comment is the hash of all before it ].
-// Python's edgeshift/artifact/{file,zip_trailer}.py do the same, with the same limits and messages.
+// Reading an artifact: [ graph ][ the description ][ the hash of all before it ]. A .tflite has description and hash in a zip
+// archive, and a .qnn.onnx in metadata of the graph. Python's edgeshift/artifact/{file,zip_trailer,metadata_trailer}.py do
+// the same, with the same limits and messages.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@ struct Artifact {
     Description description;
 };
 
-// Check the content of a .tflite artifact. `where` is how messages call it, such as the path.
+// Check the content of an artifact. `where` is how messages call it, such as the path.
 // Throws Error with ES_BAD_ARTIFACT.
 Artifact read_artifact(std::vector<uint8_t> data, const std::string &where);
 

@@ -40,16 +40,21 @@ class Backend {
     virtual std::vector<GraphTensor> outputs() const = 0;
     // Name of the runtime and how it runs, as `es_model_runtime` returns them.
     virtual std::string name() const = 0;
+    // Whether the graph runs on an NPU itself, and not on the CPU or on a simulator.
+    virtual bool on_npu() const = 0;
     virtual std::unique_ptr<Executor> executor() = 0;
 };
 
 struct BackendOptions {
     int threads = 1;
-    std::string library; // path of the shared library; empty: look in the usual places
+    std::string library;  // path of the runtime's shared library; empty: look in the usual places
+    std::string provider; // path of QNN's library, which ONNX Runtime opens; empty: look in the usual places
 };
 
 // Load a graph. `graph` must stay valid as long as the backend. Throws Error.
 std::unique_ptr<Backend> open_litert(const uint8_t *graph, size_t size, const Description &description,
                                      const BackendOptions &options);
+std::unique_ptr<Backend> open_qnn(const uint8_t *graph, size_t size, const Description &description,
+                                  const BackendOptions &options);
 
 } // namespace edgeshift

@@ -14,8 +14,14 @@ size_t TensorSpec::values() const { return static_cast<size_t>(spec::values_in(s
 
 namespace {
 
-// Start of the name of the back end of a graph that is compiled for an NPU. The vendor and the chip follow.
-const std::string kCompiledFor = "npu ";
+// Start of the name of the back end of a graph that is compiled for an NPU. By LiteRT: vendor and chip follow. By QNN:
+// the version of the NPU follows, a letter v and digits.
+const std::string kCompiledFor = "npu ", kHexagon = "hexagon ";
+
+bool is_hexagon_version(const std::string &text) {
+    return text.size() > 1 && text.size() < 5 && text[0] == 'v' &&
+           text.find_first_not_of("0123456789", 1) == std::string::npos;
+}
 
 // The version that a description says. It is read first, because the fields of newer versions are not known.
 int64_t read_version(const std::string &text) {
@@ -147,6 +153,8 @@ Description description_of(const Value &value) {
         const std::string &backend = value["graph"]["backend"].text();
         if (backend.rfind(kCompiledFor, 0) == 0)
             description.chip = backend.substr(kCompiledFor.size());
+        if (backend.rfind(kHexagon, 0) == 0 && is_hexagon_version(backend.substr(kHexagon.size())))
+            description.hexagon = backend.substr(kHexagon.size());
     }
     return description;
 }

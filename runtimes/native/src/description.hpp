@@ -96,7 +96,8 @@ struct Description {
     std::optional<CheckSpec> check;
     uint64_t body_bytes = 0;
     std::string body_sha256; // empty: not recorded
-    std::string chip;        // whose NPU the graph is compiled for, such as "Qualcomm SM8650"; empty: not compiled
+    std::string chip;        // whose NPU LiteRT's graph is compiled for, such as "Qualcomm SM8650"; empty: not compiled
+    std::string hexagon;     // the version of Qualcomm's NPU that QNN's graph is compiled for, such as "v75"; empty: none
     std::string json;        // as it is stored
 
     bool clip() const { return hop > 0; }

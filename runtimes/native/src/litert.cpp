@@ -86,6 +86,7 @@ class LitertBackend : public Backend {
             return "LiteRT (compiled, NPU of " + description_.chip + ")";
         return "LiteRT (compiled, " + std::to_string(threads_) + (threads_ == 1 ? " thread)" : " threads)");
     }
+    bool on_npu() const override { return !description_.chip.empty(); }
     std::unique_ptr<Executor> executor() override;
 
   private:

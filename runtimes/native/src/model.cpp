@@ -4,7 +4,9 @@
 #include <set>
 #include <utility>
 
+#include "bytes.hpp"
 #include "error.hpp"
+#include "qnn_graph.hpp"
 #include "sound_picture.hpp"
 #include "text.hpp"
 
@@ -75,9 +77,11 @@ void require_sound(const SoundSpec &sound) {
 } // namespace
 
 void require_supported(const Description &description) {
-    if (description.target != "tflite")
+    if (description.target != "tflite" && description.target != "qnn")
         throw bad_artifact("the artifact is for the target " + quoted(description.target) +
-                           ", and the native runtime runs 'tflite': convert the model with --target tflite");
+                           ", and the native runtime runs 'tflite' and 'qnn': convert the model with --target tflite");
+    if (description.target == "qnn" && description.hexagon.empty())
+        throw bad_artifact("its description does not say which version of Hexagon it is for; convert the model again");
     if (description.state_form != "io")
         throw bad_artifact("the states have the form " + quoted(description.state_form) +
                            ", and the native runtime runs graphs whose states are inputs and outputs ('io'): "
@@ -104,7 +108,11 @@ std::shared_ptr<const Model> open_model(Artifact artifact, const std::string &wh
     model->description = std::move(artifact.description);
     try {
         require_supported(model->description);
-        model->backend = open_litert(model->file.data(), artifact.graph_size, model->description, options);
+        const bool qnn = model->description.target == "qnn";
+        if (qnn)
+            require_one_binary(Bytes(model->file.data(), artifact.graph_size));
+        const auto open = qnn ? open_qnn : open_litert;
+        model->backend = open(model->file.data(), artifact.graph_size, model->description, options);
         require_tensors(model->description, *model->backend);
         if (!model->description.chip.empty())
             model->backend->executor()->run(); // LiteRT says only at the first step that it has no such NPU

@@ -11,8 +11,7 @@
 #include "spec.hpp"
 #include "text.hpp"
 
-namespace edgeshift {
-
+namespace edgeshift::zip_trailer {
 namespace {
 
 constexpr const char *SPEC = "edgeshift/spec.json"; // the entry with the description
@@ -119,7 +118,7 @@ std::vector<uint8_t> inflated(std::string_view packed, size_t limit) {
 }
 
 // The content of an entry. `limit` is where the part of the file after it begins.
-std::string unpack(const Bytes &file, const Entry &entry, size_t limit) {
+std::string content_of(const Bytes &file, const Entry &entry, size_t limit) {
     if (entry.method != STORED && entry.method != DEFLATED)
         throw Damaged("its description has compression method " + std::to_string(entry.method) +
                       ", which edgeshift never uses");
@@ -158,7 +157,7 @@ bool has_hash(const Bytes &file) {
     return file.starts_with(END_SIGNATURE, end) && file.two(end + END_SIZE - 2) == HASH_LENGTH;
 }
 
-std::pair<std::string, size_t> unpack_description(const Bytes &file) {
+std::pair<std::string, size_t> unpack(const Bytes &file) {
     const std::vector<Entry> entries = read_entries(file);
     std::optional<Entry> found;
     size_t graph = file.size();
@@ -173,7 +172,7 @@ std::pair<std::string, size_t> unpack_description(const Bytes &file) {
     for (const Entry &entry : entries)
         if (entry.at > found->at)
             next = std::min(next, entry.at);
-    return {unpack(file, *found, next), graph};
+    return {content_of(file, *found, next), graph};
 }
 
-} // namespace edgeshift
+} // namespace edgeshift::zip_trailer

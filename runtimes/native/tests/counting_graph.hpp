@@ -50,6 +50,7 @@ struct Backend : edgeshift::Backend {
     std::vector<edgeshift::GraphTensor> inputs() const override { return tensors(spec.input); }
     std::vector<edgeshift::GraphTensor> outputs() const override { return tensors(spec.output); }
     std::string name() const override { return "counting graph"; }
+    bool on_npu() const override { return false; }
     std::unique_ptr<edgeshift::Executor> executor() override;
 
     edgeshift::Description spec;

@@ -190,6 +190,12 @@ def target_of(path: Path) -> Target | None:
     return max(matching, key=lambda target: len(target.suffix), default=None)
 
 
+def suffix_of(path: Path) -> str:
+    """Return the suffix by which a file's runtime is found, such as ".qnn.onnx", in small letters."""
+    target = target_of(path)
+    return path.suffix.lower() if target is None else target.suffix
+
+
 def find_runtime(path: Path, name: str | None = None) -> Runtime:
     """Return the runtime for a file.
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
     from edgeshift.stream import Model
     from edgeshift.stream.first_difference import Difference
-    from edgeshift.stream.selfcheck import SelfCheck
 
 #: All accelerators of ``edgeshift verify --accelerator``.
 ACCELERATORS = ("cpu", "gpu", "npu")
@@ -157,7 +156,7 @@ def check_here(path: Path, accelerator: str, against: Path | None = None) -> Che
         result = self_check(model)
         check = tuple(result.problems)
         if compiled and against is None:
-            return _compiled(accelerator, model, result)
+            return not_compared(accelerator, check, model.runtime, model.placement, _share(model))
         reference = load(path if against is None else against).each_camera()[0]
         found = first_difference(model, reference, advance=lambda: print(FRAME_DONE, flush=True))
     except AcceleratorError as error:
@@ -222,16 +221,24 @@ def _share(model: Model) -> float | None:
     return 1.0 if model.placement.complete else None
 
 
-def _compiled(accelerator: str, model: Model, check: SelfCheck) -> Checked:
-    """Return the result for a file that the CPU cannot run, so that it is not compared with the CPU."""
-    if not check.ok:
-        detail = f"the self-check fails: {'; '.join(check.problems)}"
-        return Checked(accelerator, "wrong", detail, model.runtime, model.placement, tuple(check.problems))
+def not_compared(
+    accelerator: str, failures: tuple[str, ...], runtime: str, ran_on: Placement, share: float | None = 1.0
+) -> Checked:
+    """Return the result for a file that the CPU cannot run, so that only its self-check is run.
+
+    Args:
+        accelerator: name of the accelerator.
+        failures: problems of the self-check.
+        runtime, ran_on: what ran the artifact.
+        share: share of the operators that the accelerator computes.
+    """
+    if failures:
+        detail = f"the self-check fails: {'; '.join(failures)}"
+        return Checked(accelerator, "wrong", detail, runtime, ran_on, failures)
     detail = (
-        f"computes all operators; the self-check of {check.frames} frames passes; not compared with the CPU: for that, "
-        "add --against FILE.onnx"
+        "computes all operators; the self-check passes; not compared with the CPU: for that, add --against FILE.onnx"
     )
-    return Checked(accelerator, "computes", detail, model.runtime, model.placement, share=_share(model))
+    return Checked(accelerator, "computes", detail, runtime, ran_on, share=share)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from edgeshift._system.files import atomic_folder
 from edgeshift._system.output_file import require_writable
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.errors import EdgeshiftError
-from edgeshift.targets import TARGETS
+from edgeshift.targets import TARGETS, suffix_of
 
 #: The sources of the native runtime.
 NATIVE = Path(__file__).parent / "native"
@@ -51,7 +51,7 @@ CMAKE = ("CMakeLists.txt", "edgeshift.map", *CORE)
 PLATFORMS = {
     "android": Platform(
         "Android",
-        (".tflite",),
+        (".tflite", ".qnn.onnx"),
         (*CMAKE, "android"),
         "android/README.md",
         ("android/app/src/main/assets", "android/edgeshift/src/androidTest/assets"),
@@ -65,7 +65,37 @@ PLATFORMS = {
         ("ios/App", "ios/Tests/EdgeshiftTests/Artifacts"),
         "ios/Tests/EdgeshiftTests/Artifacts",
     ),
-    "cpp": Platform("C++", (".tflite",), (*CMAKE, "tools", "cpp"), "cpp/README.md", ("cpp",), "cpp"),
+    "cpp": Platform("C++", (".tflite", ".qnn.onnx"), (*CMAKE, "tools", "cpp"), "cpp/README.md", ("cpp",), "cpp"),
+}
+#: The part of the README for C++ that depends on the runtime: {suffix: its libraries, and how programs find them}.
+CPP_RUNTIMES = {
+    ".tflite": """\
+LiteRT's library `libLiteRt.so`, which is part of the Python package `ai-edge-litert`:
+
+```console
+$ python3 -m venv litert && litert/bin/pip install ai-edge-litert
+$ export EDGESHIFT_LITERT=$(ls $PWD/litert/lib/python3*/site-packages/ai_edge_litert/libLiteRt.so)
+```""",
+    ".qnn.onnx": """\
+the libraries of ONNX Runtime and QNN, which are part of the Python packages `onnxruntime` and `onnxruntime-qnn`. On Linux
+x86-64, they simulate the NPU. QNN's libraries are proprietary: read their license.
+
+```console
+$ python3 -m venv qnn && qnn/bin/pip install onnxruntime onnxruntime-qnn
+$ cd qnn/lib/python3*/site-packages
+$ export EDGESHIFT_ONNXRUNTIME=$(ls $PWD/onnxruntime/capi/libonnxruntime.so.*)
+$ export EDGESHIFT_QNN=$PWD/onnxruntime_qnn/libonnxruntime_providers_qnn.so
+$ cd -
+```""",
+}
+#: What the README for Android says of the runtime.
+ANDROID_RUNTIMES = {
+    ".tflite": "Gradle downloads LiteRT and CameraX.",
+    ".qnn.onnx": """\
+Gradle downloads ONNX Runtime, QNN and CameraX.
+   QNN's libraries are proprietary: read the license of `com.qualcomm.qti:qnn-runtime`. The artifact runs on phones with
+   the NPU that it is compiled for, and nowhere else. In your own app, repeat the line with `useLegacyPackaging` of
+   `android/app/build.gradle.kts`, because the NPU loads its libraries from files.""",
 }
 #: The part of the README for iOS that depends on the runtime: {suffix: (steps, line that opens the artifact)}.
 IOS_RUNTIMES = {
@@ -88,7 +118,7 @@ def require_packable(artifact: Path, platform: str, out: Path) -> None:
         EdgeshiftError: the platform does not run artifacts of this kind, or the folder is not new or empty.
     """
     record = PLATFORMS[platform]
-    if artifact.suffix.lower() not in record.suffixes:
+    if suffix_of(artifact) not in record.suffixes:
         kinds = " or ".join(record.suffixes)
         targets = " or ".join(
             f"--target {target.name}" for target in TARGETS.values() if target.suffix in record.suffixes
@@ -148,7 +178,13 @@ def _copy(source: Path, target: Path) -> None:
 
 def _readme(record: Platform, artifact: Path, transcript: str, out: Path) -> str:
     names = {"artifact": artifact.name, "stem": artifact.stem, "folder": out.name, "version": __version__}
-    steps, open_model = IOS_RUNTIMES[artifact.suffix.lower()]
+    suffix = suffix_of(artifact)
+    steps, open_model = IOS_RUNTIMES.get(suffix, ("", ""))
     return Template((NATIVE / record.readme).read_text(encoding="utf-8")).substitute(
-        names, transcript=transcript, runtime_steps=steps, open_model=Template(open_model).substitute(names)
+        names,
+        transcript=transcript,
+        runtime_steps=steps,
+        open_model=Template(open_model).substitute(names),
+        libraries=CPP_RUNTIMES.get(suffix, ""),
+        downloads=ANDROID_RUNTIMES.get(suffix, ""),
     )

@@ -1,7 +1,8 @@
 """QNN, Qualcomm's runtime for its NPU, as a provider of ONNX Runtime (the package onnxruntime-qnn).
 
 On Linux x86-64 the package simulates the NPU: it takes a quarter to half a second for a frame. On a device
-with the NPU, the same file runs on the NPU. Only the simulator is verified here.
+with the NPU, the same file runs on the NPU. Only the simulator is verified here. ``runtimes/native/src/qnn.cpp`` does the
+same in C++, for Android.
 
 An artifact is compiled for one version of the NPU. Its graph is one node, which holds the compiled binary. The provider
 may not hand anything to the CPU: a graph that the NPU cannot run whole is an error.
@@ -9,6 +10,7 @@ may not hand anything to the CPU: a graph that the NPU cannot run whole is an er
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -37,6 +39,8 @@ SETTINGS = {
     "enable_htp_shared_memory_allocator": "0",
     "offload_graph_io_quantization": "0",
 }
+#: Kinds of processors, as ``platform.machine()`` calls them, for which QNN's library is the simulator.
+SIMULATED_ON = ("x86_64", "AMD64")
 #: Numbers of fields in onnx.proto, and limits for untrusted graphs.
 GRAPH, NODE, FUNCTION, INITIALIZER = 7, 1, 25, 5
 OPERATOR_TYPE, ATTRIBUTE = 4, 5
@@ -124,7 +128,10 @@ def find_devices(runtime: Any, package: Any) -> tuple[Processor, list[Any]]:
     npu = [device for device in found if device.device.type == runtime.OrtHardwareDeviceType.NPU]
     if not found:
         raise EdgeshiftError("QNN finds neither an NPU of Qualcomm nor its simulator, which runs on Linux x86-64")
-    return ("npu", npu) if npu else ("cpu", found)
+    if npu:
+        return "npu", npu
+    # ONNX Runtime does not see every NPU. Then the provider reaches it by the device of the CPU.
+    return ("cpu" if platform.machine() in SIMULATED_ON else "npu"), found
 
 
 def provider_options(

@@ -16,14 +16,14 @@ from edgeshift.benchmarks.accuracy.candidate import Candidate
 from edgeshift.benchmarks.accuracy.clip import FrameLogits, fitted_clip
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.messages import Message, call_worker
-from edgeshift.benchmarks.devices.native import NativeDevice, require_native
+from edgeshift.benchmarks.devices.native import NativeDevice
 from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.latency.messages import ClipLogits
 from edgeshift.errors import ArtifactError, DeviceError, DeviceLostError, VideoError, one_line
 from edgeshift.stream import Array, Model
 from edgeshift.stream.placement import placement_of
 from edgeshift.stream.sequence import answered_frames
-from edgeshift.targets import find_runtime
+from edgeshift.targets import find_runtime, suffix_of
 from edgeshift.video.dataset import LabelledClip
 
 #: A batch of clips is sent to the device when it has at least this many frames.
@@ -44,8 +44,8 @@ def open_on_device(device: Device, path: Path, options: Mapping[str, str] | None
     if path.is_dir():
         raise ArtifactError(f"{path}: only --device local can measure an artifact that is a folder")
     native = isinstance(device, NativeDevice)
-    if native:
-        require_native(path)
+    if isinstance(device, NativeDevice):
+        device.accept(path)
     spec, versions = read_artifact(path).spec, ask_probe(device).runtimes
     runtime = find_runtime(path).name
     if runtime not in versions:
@@ -80,7 +80,7 @@ def stream_on_device(
         DeviceLostError: the connection was lost, after the logits that had arrived were yielded.
         DeviceError: the worker failed, or its messages are damaged or incomplete.
     """
-    artifact = device.push(candidate.path, f"{candidate.sha256[:12]}{candidate.path.suffix.lower()}")
+    artifact = device.push(candidate.path, candidate.sha256[:12] + suffix_of(candidate.path))
     spec = candidate.model.spec
     batch: list[_Fitted] = []
     for clip in clips:

@@ -7,27 +7,17 @@ nothing about the processor's speed. The native agent runs the artifact; see ``e
 from __future__ import annotations
 
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from edgeshift._system.process import run_process
-from edgeshift.artifact.spec import StreamSpec
+from edgeshift.benchmarks.devices.agent_check import Run, check_with_agent
 from edgeshift.benchmarks.devices.litert_library import find_library
-from edgeshift.benchmarks.devices.messages import MARK, Message, read_messages
 from edgeshift.benchmarks.devices.native import AGENTS, PROGRAM, require_native
-from edgeshift.errors import DeviceError, EdgeshiftError, one_line
-from edgeshift.runtimes import load
-from edgeshift.runtimes.accelerated import ACCELERATORS, SECONDS, Checked, check_accelerator, in_words
-from edgeshift.stream.first_difference import Step, find_difference, sample_pictures, steps
-from edgeshift.stream.parity import to_real
+from edgeshift.errors import DeviceError
+from edgeshift.runtimes.accelerated import ACCELERATORS, SECONDS, Checked, check_accelerator
 from edgeshift.stream.placement import Placement
-from edgeshift.stream.selfcheck import BOUNDS
 
 MACHINE = "aarch64"
 #: Names of the program that emulates one program of another processor. Debian's package is qemu-user-static.
@@ -60,20 +50,6 @@ PROCESSORS = {
 NAMES = (*ACCELERATORS, *PROCESSORS)
 
 
-class Stepped(Message, frozen=True, kw_only=True, tag="step"):
-    """The results of one frame, or window, as the native agent reports them.
-
-    Attributes:
-        logits: [classes]. None stands for NaN.
-        states: {name: the state as the graph stores it}; bytes are base64 in the message.
-        runtime: name and version of the runtime.
-    """
-
-    logits: tuple[float | None, ...]
-    states: dict[str, bytes]
-    runtime: str
-
-
 def check(path: Path, name: str, against: Path | None = None, advance: Callable[[], None] = lambda: None) -> Checked:
     """Check an artifact on an accelerator or on an emulated processor. Arguments are as for ``check_accelerator``.
 
@@ -102,32 +78,14 @@ def check_processor(
         agents: the folder of `make agents`.
         library: LiteRT's library for aarch64, or a package that contains it; None: see ``find_library``.
     """
-    try:
-        require_native(path)
-        model = load(path).each_camera()[0]
-        with tempfile.TemporaryDirectory() as folder:
-            command = _agent(Path(folder), name, agents, library)
-            failure = _self_check([*command, "check", str(path)])
-            frames = Path(folder) / "frames.npy"
-            pictures = sample_pictures(model.spec)
-            np.save(frames, pictures)
-            found = _read([*command, "states", str(path), str(frames)], advance)
-    except DeviceError as error:
-        hung = isinstance(error.__cause__, subprocess.TimeoutExpired)
-        return Checked(name, "crashes" if hung else "not run", one_line(error, 300))
-    except _CrashError as error:
-        return Checked(name, "crashes", one_line(error, 300))
-    except EdgeshiftError as error:
-        return Checked(name, "not run", one_line(error, 300).removeprefix(f"{path}: "))
-    taken = (_step(model.spec, message) for message in found)
-    difference = find_difference(taken, steps(model, pictures), BOUNDS["cpu"][model.spec.precision])
+
+    def prepare(folder: Path) -> tuple[Run, Callable[[Path], str]]:
+        require_native(path, runtimes=("tflite",))
+        command = _agent(folder, name, agents, library)
+        return lambda words, on_line: run_process([*command, *words], SECONDS, on_line), str
+
     ran_on = Placement(accelerator="cpu", device=f"{name}, emulated")
-    done = in_words(name, difference, failure, ran_on, found[-1].runtime)
-    return replace(done, share=None if model.spec.graph is None else model.spec.graph.delegated)
-
-
-class _CrashError(Exception):
-    """The agent ended in a way that it should not."""
+    return check_with_agent(name, path, prepare, ran_on=ran_on, advance=advance)
 
 
 def board_folder(folder: Path, processor: Processor) -> None:
@@ -165,34 +123,3 @@ def _agent(folder: Path, name: str, agents: Path, library: Path | None) -> list[
         *(str(program), "--library", str(found.path)),
         *(("--litert", found.version) if found.version else ()),
     ]
-
-
-def _self_check(command: list[str]) -> tuple[str, ...]:
-    """Run the self-check. Returns what failed; empty: nothing did."""
-    done = run_process(command, SECONDS)
-    if done.status not in (0, 1) or "self-check" not in done.out:
-        raise _CrashError(f"the self-check ended with status {done.status}: {done.problem.removeprefix(MARK)}")
-    if not done.status:
-        return ()
-    lines = (" ".join(line.split()) for line in done.out.splitlines())
-    return (", ".join(line for line in lines if line.startswith(("logits", "states", "second run"))),)
-
-
-def _read(command: list[str], advance: Callable[[], None]) -> list[Stepped]:
-    """Run the frames, and return the results of each."""
-    done = run_process(command, SECONDS, lambda line: advance() if line.startswith(MARK) else None)
-    if done.status:
-        raise _CrashError(f"the frames ended with status {done.status}: {done.problem.removeprefix(MARK)}")
-    return list(read_messages(done.out, Stepped))
-
-
-def _step(spec: StreamSpec, message: Stepped) -> Step:
-    """Return the results of a frame as Python's own streams give them.
-
-    Raises:
-        ValueError: a state does not have the size that the artifact's description says.
-    """
-    stored = {
-        state.name: np.frombuffer(message.states[state.name], state.dtype).reshape(state.shape) for state in spec.states
-    }
-    return Step(np.array(message.logits, np.float32), to_real(spec, stored))

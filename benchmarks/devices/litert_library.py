@@ -50,7 +50,7 @@ def find_library(machine: str, given: Path | None, agents: Path, *, android: boo
             "Google's Maven repository"
         )
     installed = installed_library()
-    if installed is not None and _machine_of(installed.path) == machine:
+    if installed is not None and machine_of(installed.path) == machine:
         return installed
     package = max((agents / f"litert-{machine}").glob("*.whl"), default=None)
     if package is not None:
@@ -66,7 +66,7 @@ def _given(path: Path, machine: str) -> Library:
         raise DeviceError(f"--litert {path}: there is no such file")
     packed = zipfile.is_zipfile(path)
     library = _unpacked(path, machine) if packed else path
-    found = _machine_of(library)
+    found = machine_of(library)
     if found != machine:
         what = "no library" if found is None else f"a library for {found}"
         raise DeviceError(f"--litert {path}: this is {what}, and the device needs {NAME} for {machine}")
@@ -100,7 +100,7 @@ def _unpacked(package: Path, machine: str) -> Path:
     return path
 
 
-def _machine_of(library: Path) -> str | None:
+def machine_of(library: Path) -> str | None:
     """Return the kind of processor that a library is for; None: it is no library for a known one."""
     with library.open("rb") as file:
         header = file.read(20)

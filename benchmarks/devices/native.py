@@ -1,6 +1,7 @@
-"""Measure with the native agent: a program in C++ that needs no Python on the device, only LiteRT's library.
+"""Measure with the native agent: a program in C++ that needs no Python on the device, only the library of a runtime.
 
-It has the commands and the messages of the Python agent (``runtimes/native/agent``). `make agents` builds it.
+That is LiteRT's for .tflite artifacts, and those of ONNX Runtime and QNN for .qnn.onnx artifacts. The program has the
+commands and the messages of the Python agent (``runtimes/native/agent``). `make agents` builds it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from edgeshift.benchmarks.devices.facts import Facts
 from edgeshift.benchmarks.devices.litert_library import MACHINES, find_library
 from edgeshift.benchmarks.devices.messages import STOP_WITH_STDIN
 from edgeshift.benchmarks.devices.probe import ask_probe
+from edgeshift.benchmarks.devices.qnn_libraries import find_qnn_libraries
 from edgeshift.errors import DeviceError, EdgeshiftError
 from edgeshift.targets import find_runtime
 
@@ -26,6 +28,8 @@ from edgeshift.targets import find_runtime
 PROGRAM = "edgeshift-agent"
 #: The folder in which `make agents` writes the programs, and the files that a phone without an NDK's program needs.
 AGENTS = Path(edgeshift.runtimes.__file__).parent / "native" / "agents"
+#: Names in ``edgeshift.targets.RUNTIMES`` of what it runs artifacts with.
+RUNTIMES = ("tflite", "qnn")
 #: Seconds that a short command may take.
 TIMEOUT = 60.0
 
@@ -37,15 +41,37 @@ class NativeDevice:
         board: the device.
         library: LiteRT's library for the device, or a package that contains it; None: see ``find_library``.
         agents: the folder with the programs; None: ``AGENTS``.
+        qnn: the folder with the libraries of ONNX Runtime and QNN; None: see ``find_qnn_libraries``.
 
     Attributes:
         board: the device; it runs commands and copies files.
     """
 
-    def __init__(self, board: Device, library: Path | None = None, agents: Path | None = None) -> None:
+    def __init__(
+        self, board: Device, library: Path | None = None, agents: Path | None = None, qnn: Path | None = None
+    ) -> None:
         self.board, self.name = board, board.name
-        self._library, self._agents = library, agents or AGENTS
+        self._library, self._agents, self._qnn = library, agents or AGENTS, qnn
+        self._runtime: str | None = None
         self._agent: list[str] | None = None
+
+    def accept(self, path: Path, runtime: str | None = None) -> None:
+        """Check that the agent runs an artifact, and choose the runtime's library by it.
+
+        Args:
+            path: the artifact.
+            runtime: the value of --runtime.
+
+        Raises:
+            EdgeshiftError: the agent does not run it, or it needs another runtime than an artifact before it.
+        """
+        found = require_native(path, runtime)
+        if self._runtime not in (None, found):
+            raise EdgeshiftError(
+                f"{path}: the native agent runs .tflite and .qnn.onnx artifacts with different libraries: use one "
+                "command for each kind"
+            )
+        self._runtime = found
 
     def run(self, argv: Sequence[str], timeout: float, on_line: OnLine | None = None) -> CommandResult:
         """Run a command on the device."""
@@ -60,7 +86,7 @@ class NativeDevice:
         self.board.pull(remote, local)
 
     def agent(self) -> list[str]:
-        """Copy the program and LiteRT's library to the device, and return the start of the agent's commands.
+        """Copy the program and the runtime's libraries to the device, and return the start of the agent's commands.
 
         Raises:
             DeviceError: there is no program, or no library, for the device's processor.
@@ -77,13 +103,22 @@ class NativeDevice:
                     f"{self.name}: the native agent for {machine} is not built: run `make agents` in edgeshift's "
                     "repository, or use --agent python"
                 )
-            library = find_library(machine, self._library, self._agents, android=phone and not loaded)
-            command = [*(self._push_loader(machine) if loaded else ()), self._push_program(program)]
-            if not phone:  # adb passes no standard input
-                # Killing ssh on this machine does not stop the agent, so the agent stops when the connection closes.
-                command.append(STOP_WITH_STDIN)
-            command += ["--library", self.push(library.path, library.path.name)]
-            self._agent = [*command, *(("--litert", library.version) if library.version else ())]
+            # Killing ssh on this machine does not stop the agent, so the agent stops when the connection closes. adb
+            # passes no standard input.
+            tied = () if phone else (STOP_WITH_STDIN,)
+            if self._runtime == "qnn":
+                if loaded:
+                    raise DeviceError(
+                        f"{self.name}: QNN's libraries for Android need the agent for Android: run "
+                        "`make agent-android` with an Android NDK"
+                    )
+                before, options = self._push_qnn(machine)
+                self._agent = [*before, self._push_program(program), *tied, *options]
+            else:
+                library = find_library(machine, self._library, self._agents, android=phone and not loaded)
+                command = [*(self._push_loader(machine) if loaded else ()), self._push_program(program), *tied]
+                command += ["--library", self.push(library.path, library.path.name)]
+                self._agent = [*command, *(("--litert", library.version) if library.version else ())]
         return self._agent
 
     def facts(self) -> Facts:
@@ -126,16 +161,38 @@ class NativeDevice:
         self._make_executable(paths[loader])
         return [paths[loader], "--library-path", paths[loader].rpartition("/")[0]]
 
+    def _push_qnn(self, machine: str) -> tuple[list[str], list[str]]:
+        """Copy ONNX Runtime's and QNN's libraries. Returns what comes before the program, and options of the agent."""
+        found = find_qnn_libraries(machine, self._qnn, here=self.name == "local")
+        runtime, provider, *others = (
+            self.push(file, file.name) for file in (found.runtime, found.provider, *found.others)
+        )
+        options = ["--library", runtime, "--provider", provider]
+        if not others:
+            return [], options
+        # QNN opens its libraries by name; the NPU looks for its own in the second of these folders.
+        folder = provider.rpartition("/")[0]
+        return ["env", f"LD_LIBRARY_PATH={folder}", f"ADSP_LIBRARY_PATH={folder}"], options
+
     def _make_executable(self, path: str) -> None:
         done = self.run(["chmod", "755", path], TIMEOUT)
         if done.status:
             raise DeviceError(f"{self.name}: {path} cannot be made executable: {done.problem}")
 
 
-def require_native(path: Path, runtime: str | None = None) -> None:
-    """Raise EdgeshiftError if the native agent does not run an artifact."""
-    if find_runtime(path, runtime).name != "tflite" or path.is_dir():
-        raise EdgeshiftError(f"{path}: the native agent runs .tflite artifacts only: use --agent python")
+def require_native(path: Path, runtime: str | None = None, runtimes: Sequence[str] = RUNTIMES) -> str:
+    """Return the name of the runtime with which the native agent runs an artifact.
+
+    Raises:
+        EdgeshiftError: the agent does not run it with one of ``runtimes``.
+    """
+    found = find_runtime(path, runtime).name
+    if found not in runtimes or path.is_dir():
+        kinds = " and ".join({"tflite": ".tflite", "qnn": ".qnn.onnx"}[name] for name in runtimes)
+        raise EdgeshiftError(
+            f"{path}: the native agent runs {kinds} artifacts only; bench and eval run others with --agent python"
+        )
+    return found
 
 
 def _executable(program: Path) -> Path:

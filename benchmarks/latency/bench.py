@@ -28,6 +28,7 @@ from edgeshift.benchmarks.latency.messages import Job, MemoryMeasured, MinuteEnd
 from edgeshift.benchmarks.latency.result import ArtifactResult, Memory, Minute, Repeat, Report, Settings
 from edgeshift.benchmarks.latency.vendor import measure_vendor
 from edgeshift.errors import ArtifactError, DeviceLostError
+from edgeshift.targets import suffix_of
 
 #: Seconds allowed for everything in a process except warm-up and timing, and for one step on a slow device.
 OVERHEAD, SLOWEST_STEP = 600.0, 10.0
@@ -149,7 +150,7 @@ def push_job(plan: Plan, candidate: Candidate, folder: Path) -> str:
     if not frames.exists():
         np.save(frames, read_frames(plan.source, width, height))
     # The name on the device is the hash, so that two artifacts of one name do not overwrite each other.
-    name = candidate.sha256[:12] + candidate.path.suffix.lower()
+    name = candidate.sha256[:12] + suffix_of(candidate.path)
     job = Job(
         artifact=device.push(_with_plain_name(candidate.path, folder), name),
         frames=device.push(frames, frames.name),
@@ -169,7 +170,7 @@ def _with_plain_name(path: Path, folder: Path) -> Path:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
         link = folder / sha256(os.fsencode(path.absolute()))[:12]
-        link = link.with_suffix(path.suffix.lower())
+        link = link.with_name(link.name + suffix_of(path))
         if not link.is_symlink():
             link.symlink_to(path.absolute(), target_is_directory=path.is_dir())
         return link

@@ -98,7 +98,7 @@ def measure(path: Path, rounds: int, seconds: float, agents: Path | None = None)
     Raises:
         EdgeshiftError: an agent cannot measure the artifact.
     """
-    require_native(path)
+    require_native(path, runtimes=("tflite",))
     before = load_average()
     devices: dict[str, Device] = {"python": LocalDevice(), "native": NativeDevice(LocalDevice(), agents=agents)}
     candidate, random = open_candidate(path), np.random.default_rng(0)

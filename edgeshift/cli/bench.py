@@ -20,6 +20,7 @@ from edgeshift.cli.options import (
     Litert,
     Minutes,
     Mode,
+    Qnn,
     Repeats,
     ReportFile,
     Resume,
@@ -80,6 +81,7 @@ def run(
     ] = "local",
     agent: Annotated[Agent, option("Device", effect=(not_in_browser, _agent_effect))] = "python",
     litert: Litert = None,
+    qnn: Qnn = None,
     python: BoardPython = None,
     program: Annotated[Path | None, option("Device", effect=_program_effect, metavar="FILE")] = None,
     cores: Annotated[str | None, option("Device", effect=not_in_browser, metavar="4,5|4-7")] = None,
@@ -110,7 +112,7 @@ def run(
     frames since the last answer, and one run of the clip. Every repeat is a fresh process. With several artifacts, the
     repeats take turns, so that a change of the machine, such as heat, affects all of them. Nothing is
     installed on a device: edgeshift copies one file there, which needs Python, numpy, msgspec and a runtime. With
-    --agent native, it copies a program and LiteRT's library, which need no Python.
+    --agent native, it copies a program and the runtime's libraries, which need no Python.
 
     A repeat lasts at least as many steps and as many seconds as its mode says:
       normal      1,024 steps and 60 s
@@ -122,7 +124,7 @@ def run(
     Args:
         name: Device to measure on: local, ssh://user@host, adb, or browser for a phone that opens a page.
         agent: Program that measures on the device. native needs no Python there; it runs .tflite artifacts on Linux
-            (x86-64, aarch64) and, experimentally, on Android.
+            (x86-64, aarch64) and, experimentally, on Android, and .qnn.onnx artifacts where --qnn has libraries for.
         program: A vendor's program, benchmark_model or executor_runner, for a phone without Python.
         cores: Cores to pin the process to. Default: not pinned.
         ceiling: Start a repeat only below this temperature, in degrees Celsius.
@@ -175,7 +177,7 @@ def run(
             from edgeshift.cli.board import open_device
 
             plan = {"source": source, "runtime": runtime, "program": program, "memory": not no_memory}
-            device = open_device(name, python, native=agent == "native", litert=litert)
+            device = open_device(name, python, native=agent == "native", litert=litert, qnn=qnn)
             report = measure_on_device(device, files, settings, out, plan, resume=resume, python=python)
         if out is not None:
             write_report(out, report)

@@ -56,7 +56,7 @@ def measure_on_device(
     from edgeshift._system.signals import interrupt_on_stop
     from edgeshift.benchmarks.devices.adb import AdbDevice
     from edgeshift.benchmarks.devices.find import device_lock
-    from edgeshift.benchmarks.devices.native import NativeDevice, require_native
+    from edgeshift.benchmarks.devices.native import NativeDevice
     from edgeshift.benchmarks.latency.bench import Plan, open_candidate
     from edgeshift.benchmarks.latency.journal import Journal
 
@@ -66,9 +66,9 @@ def measure_on_device(
     with bars.stage("load"):
         candidates = [open_candidate(file) for file in files]
     native = isinstance(device, NativeDevice)
-    if native:
+    if isinstance(device, NativeDevice):
         for file in files:
-            require_native(file, plan["runtime"])
+            device.accept(file, plan["runtime"])
     if len({candidate.sha256 for candidate in candidates}) < len(candidates):
         raise EdgeshiftError("the same artifact is named twice: use --repeats to measure it more often")
     if out is not None:

@@ -16,7 +16,14 @@ AUTO = "auto"
 BOARD = "ssh:"
 
 
-def open_device(name: str, python: str | None = None, *, native: bool = False, litert: Path | None = None) -> Device:
+def open_device(
+    name: str,
+    python: str | None = None,
+    *,
+    native: bool = False,
+    litert: Path | None = None,
+    qnn: Path | None = None,
+) -> Device:
     """Return the device with this name. No connection to it is made yet.
 
     Args:
@@ -24,6 +31,7 @@ def open_device(name: str, python: str | None = None, *, native: bool = False, l
         python: the value of --python for a board; None: the one that was given for it before, if any.
         native: whether the native agent measures there, which needs no Python.
         litert: LiteRT's library for the native agent; None: the one that is installed or downloaded here.
+        qnn: the folder with the libraries of ONNX Runtime and QNN for it; None: those that are installed here.
 
     Raises:
         DeviceError: the name is malformed, or the Python has no path.
@@ -37,7 +45,7 @@ def open_device(name: str, python: str | None = None, *, native: bool = False, l
     if native:
         from edgeshift.benchmarks.devices.native import NativeDevice
 
-        return NativeDevice(device, litert)
+        return NativeDevice(device, litert, qnn=qnn)
     if not isinstance(device, SshDevice):
         return device
     if python is None:

@@ -23,6 +23,7 @@ from edgeshift.cli.options import (
     ClipFps,
     DeviceAccelerator,
     Litert,
+    Qnn,
     ReportFile,
     Resume,
     calibration_options,
@@ -73,6 +74,7 @@ def run(
     ] = "local",
     agent: Annotated[Agent, option("Device", effect=not_in_browser)] = "python",
     litert: Litert = None,
+    qnn: Qnn = None,
     python: BoardPython = None,
     accelerator: DeviceAccelerator = None,
     jobs: Annotated[int, option("Device", effect=(only_for("name", "local"), _jobs_effect), min=1, max=64)] = 1,
@@ -150,7 +152,7 @@ def run(
     bars, device = ProgressBars(), None
     elsewhere: Streamer | None = None
     if not browser and (name != "local" or python is not None or agent == "native"):
-        device = open_device(name, python, native=agent == "native", litert=litert)
+        device = open_device(name, python, native=agent == "native", litert=litert, qnn=qnn)
     with ExitStack() as stack:
         stack.enter_context(reserve(out))
         stack.enter_context(reserve(picture))

@@ -72,8 +72,26 @@ def _not_native(options: Options) -> str | None:
 
 
 def _native_only(options: Options) -> str | None:
-    """The rule of an option that only the native agent has."""
+    """The rule of an option that only the native agent has. ``verify`` uses no other agent on a device."""
+    if "agent" not in options.values:
+        return needs("device")(options)
     return None if options["agent"] == "native" else "without --agent native: add it, or leave this option out"
+
+
+def _agent_runs(runtime: str) -> Rule:
+    """Return the rule of an option for a library of the native agent: one of the artifacts is run with it."""
+
+    def rule(options: Options) -> str | None:
+        from edgeshift.targets import RUNTIMES, find_runtime
+
+        files = options.values.get("files") or [options["file"]]
+        try:
+            fits = any(find_runtime(file).name == runtime for file in files)
+        except EdgeshiftError:  # the command says what is wrong with the file
+            return None
+        return None if fits else f"on {files[0]}, only on {RUNTIMES[runtime].suffix} artifacts: leave it out"
+
+    return rule
 
 
 def _has_threads(options: Options) -> str | None:
@@ -192,10 +210,21 @@ Litert = Annotated[
     option(
         "Device",
         "--litert",
-        effect=_native_only,
+        effect=(_native_only, _agent_runs("tflite")),
         metavar="FILE",
-        help="LiteRT's library for --agent native: libLiteRt.so, or a package with it (.whl, .aar). Default: that of "
+        help="LiteRT's library for the native agent: libLiteRt.so, or a package with it (.whl, .aar). Default: that of "
         "the installed ai-edge-litert, or the one that make agents has downloaded.",
+    ),
+]
+Qnn = Annotated[
+    Path | None,
+    option(
+        "Device",
+        "--qnn",
+        effect=(_native_only, _agent_runs("qnn")),
+        metavar="DIR",
+        help="Folder with the libraries of ONNX Runtime and QNN for the device, with which the native agent runs "
+        ".qnn.onnx artifacts. Default on this machine: those of the installed packages.",
     ),
 ]
 Repeats = Annotated[

@@ -26,8 +26,8 @@ def run(
     now, and for that the artifact is run, so its runtime must be installed here.
 
     For cpp, the module is a CMake project with an example program. For android, it is a Gradle library module with a
-    sample app, and for ios, a Swift package with a sample app. android and cpp take .tflite artifacts, ios takes Core
-    ML packages too.
+    sample app, and for ios, a Swift package with a sample app. android and cpp take .tflite and
+    .qnn.onnx artifacts, ios takes .tflite artifacts and Core ML packages.
 
     Args:
         platform: Kind of the app.

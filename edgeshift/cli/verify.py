@@ -12,7 +12,7 @@ from edgeshift.cli import glossary
 from edgeshift.cli.completion import VALUES
 from edgeshift.cli.effect import ALWAYS, DECIDED, decide, needs
 from edgeshift.cli.facts import UNTRAINED, Facts, float_layer_facts, inputs_of, note_facts, parity_facts
-from edgeshift.cli.options import Artifact, AsJson, Explain, Runtime, Threads, option
+from edgeshift.cli.options import Artifact, AsJson, Explain, Litert, Qnn, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
 from edgeshift.errors import CheckFailedError, EdgeshiftError, missing, unknown
 from edgeshift.targets import TARGETS, find_runtime
@@ -30,6 +30,7 @@ convert --float-layers keeps a layer in float."""
 
 if TYPE_CHECKING:
     from edgeshift.artifact.spec import ParitySpec, StreamSpec
+    from edgeshift.benchmarks.devices.native import NativeDevice
     from edgeshift.checkpoints import Checkpoint
     from edgeshift.converters.tflite.layers import LayerError
     from edgeshift.runtimes.accelerated import Checked
@@ -48,8 +49,14 @@ def run(
         option("Check", "--accelerator", effect=ALWAYS, metavar="NAMES", autocompletion=VALUES["accelerators"]),
     ] = None,
     against: Annotated[
-        Path | None, option("Check", effect=(needs("accelerators"), DECIDED), metavar="FILE.onnx")
+        Path | None, option("Check", effect=(needs("accelerators", "device"), DECIDED), metavar="FILE.onnx")
     ] = None,
+    device: Annotated[
+        str | None,
+        option("Device", "--device", effect=ALWAYS, metavar="DEVICE", autocompletion=VALUES["devices"]),
+    ] = None,
+    litert: Litert = None,
+    qnn: Qnn = None,
     transcript: Annotated[Path | None, option("Check", effect=ALWAYS, metavar="T.json")] = None,
     runtime: Runtime = None,
     threads: Threads = 1,
@@ -79,6 +86,9 @@ def run(
             the comparison with the original and --transcript are run on the default runtime.
         against: The int8 .onnx artifact of the same network. The CPU cannot run a .qnn.onnx artifact, so it runs this
             one, and logits and states of both are compared over 32 frames.
+        device: Also run a .tflite or .qnn.onnx artifact on this device, ssh://user@host or adb: the self-check, and 32
+            frames whose logits and states are compared with this machine's. The native agent (make agents) runs it,
+            which needs no Python there. For a .qnn.onnx artifact, --against gives what is compared.
         transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:
@@ -88,6 +98,8 @@ def run(
       edgeshift verify tsm_mobilenet_v2_fp16.tflite --accelerator cpu,gpu
       edgeshift verify gestures.tflite --accelerator cortex-a72
       edgeshift verify gestures.qnn.onnx --accelerator npu --against gestures.onnx
+      edgeshift verify gestures.tflite --device ssh://pi@raspberrypi.local
+      edgeshift verify gestures.qnn.onnx --device adb --qnn libraries/ --against gestures.onnx
       edgeshift verify gestures.tflite --transcript gestures.transcript.json
       edgeshift verify tsm_mobilenet_v2_int8.trt.onnx --runtime tensorrt
 
@@ -102,7 +114,8 @@ def run(
     bars = ProgressBars()
     wanted = _accelerators(accelerators)
     compiled = find_runtime(file, runtime).only_npu
-    decide(against=None if compiled and "npu" in wanted else _no_reference(file, compiled=compiled))
+    decide(against=None if compiled and ("npu" in wanted or device) else _no_reference(file, compiled=compiled))
+    board = None if device is None else _open_device(device, file, litert, qnn, bars)
     golden = None if transcript is None else read_transcript(transcript)
     with bars.stage("load"):
         whole = load(file, runtime=runtime, threads=threads, isolate=True)
@@ -132,8 +145,10 @@ def run(
         problems.insert(0, f"transcript: {differences[0]}{more}")
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
     checked = _check_accelerators(file, wanted, against, bars)
+    on_device = [] if board is None else [_check_device(board, file, against, bars)]
     failed = ("wrong", "falls back", "crashes", *(() if accelerators == ALL_ACCELERATORS else ("not run",)))
     problems += [f"{done.accelerator}: {done.detail}" for done in checked if done.verdict in failed]
+    problems += [f"{done.accelerator}: {done.detail}" for done in on_device if done.verdict != "computes"]
     if as_json:
         print_json(
             {
@@ -150,6 +165,7 @@ def run(
                 **({} if differences is None else {"transcript": {"differences": differences}}),
                 **({} if errors is None else {"layers": errors}),
                 **({} if accelerators is None else {"accelerators": checked}),
+                **({"device": on_device[0]} if on_device else {}),
             }
         )
     else:
@@ -158,7 +174,7 @@ def run(
             verdict = f"FAILED: {len(differences)} differences" if differences else "ok"
             calls = len(golden.calls) + len(golden.rule_calls)
             facts.insert(2, ("transcript", f"{calls} calls, written with {golden.runtime}: {verdict}"))
-        for done in checked:
+        for done in (*checked, *on_device):
             facts.append((f"on {done.accelerator}", done.detail))
             if done.runtime is not None:
                 facts.append(("  executed by", done.runtime))
@@ -191,8 +207,34 @@ def _accelerators(names: str | None) -> tuple[str, ...]:
 def _no_reference(file: Path, *, compiled: bool) -> str:
     """Return why --against has no effect."""
     if compiled:
-        return "without --accelerator npu: add it, or leave this option out"
+        return "without --accelerator npu or --device: add one, or leave this option out"
     return f"on {file}, which is not compiled for an NPU: leave it out"
+
+
+def _open_device(name: str, file: Path, litert: Path | None, qnn: Path | None, bars: ProgressBars) -> NativeDevice:
+    """Send the native agent to a device, and return the device."""
+    from edgeshift.benchmarks.devices.find import device_lock
+    from edgeshift.benchmarks.devices.native import NativeDevice
+    from edgeshift.cli.board import open_device
+    from edgeshift.cli.phone_visit import is_browser
+
+    if is_browser(name):
+        raise EdgeshiftError(f"--device {name}: the page runs its own checks, which `edgeshift phone {file}` shows")
+    board = open_device(name, native=True, litert=litert, qnn=qnn)
+    assert isinstance(board, NativeDevice)
+    board.accept(file)
+    with device_lock(board), bars.stage("device"):
+        board.agent()
+    return board
+
+
+def _check_device(board: NativeDevice, file: Path, against: Path | None, bars: ProgressBars) -> Checked:
+    from edgeshift.benchmarks.devices.agent_check import check_on_device
+    from edgeshift.benchmarks.devices.find import device_lock
+    from edgeshift.stream.parity import MIN_FRAMES
+
+    with device_lock(board), bars.stage(board.name, MIN_FRAMES) as advance:
+        return check_on_device(board, file, against, advance)
 
 
 def _check_accelerators(file: Path, names: tuple[str, ...], against: Path | None, bars: ProgressBars) -> list[Checked]:

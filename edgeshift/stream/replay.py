@@ -41,7 +41,7 @@ from edgeshift.stream.transcript import (
 )
 from edgeshift.stream.transcript_calls import Frame, Request, calls_of, rule_rows
 from edgeshift.stream.transcript_sounds import samples_of
-from edgeshift.targets import Processor
+from edgeshift.targets import RUNTIMES, TARGETS, Processor
 
 #: Number from which the pictures of a new transcript are computed.
 SEED = 7
@@ -72,7 +72,7 @@ def write_transcript(model: Model, advance: Callable[[], None] = lambda: None) -
         artifact=_subject(spec),
         runtime=model.runtime,
         exact=spec.precision == "int8" and _kind(model.runtime) == EXACT_RUNTIME,
-        bounds=_bounds(spec, "cpu", fresh),
+        bounds=_bounds(spec, "npu" if _only_npu(spec) else "cpu", fresh),
         seed=SEED,
         calls=tuple(calls),
         samples={name: tuple(map(float, values)) for name, values in player.samples().items()},
@@ -284,6 +284,12 @@ class _Comparison:
             self._found.append(f"{where}: label {result.index} is predicted, expected {expected.index}")
         allowed = SCORE_ERROR if self._exact else max(SCORE_ERROR, self._bounds.logits)
         self.compare_events(where, expected.event, result.event, allowed)
+
+
+def _only_npu(spec: StreamSpec) -> bool:
+    """Return True if other programs run the artifact on an NPU, even if a simulator runs it here."""
+    target = TARGETS.get(spec.target)
+    return target is not None and RUNTIMES[target.runtime].only_npu
 
 
 def _subject(spec: StreamSpec) -> Subject:

@@ -8,7 +8,7 @@
 
 int main(int count, char **arguments) try {
     if (count != 2) {
-        std::fprintf(stderr, "usage: example ARTIFACT.tflite\n");
+        std::fprintf(stderr, "usage: example ARTIFACT\n");
         return 2;
     }
     edgeshift::Model model(arguments[1]);

@@ -52,6 +52,9 @@ ort::Environment environment(const ort::Api &api, const std::string &provider) {
     const std::lock_guard<std::mutex> lock(mutex);
     ort::Environment &entry = made[&api];
     if (entry == nullptr) {
+        // The NPU loads its own libraries from this folder, where they are beside the provider's.
+        if (const std::string folder = std::filesystem::path(provider).parent_path().string(); !folder.empty() && !kSimulates)
+            setenv("ADSP_LIBRARY_PATH", folder.c_str(), 0);
         ort::Environment environment = nullptr;
         require(api, api.CreateEnv(ort::kFatal, "edgeshift", &environment), "start");
         ort::Status status = api.RegisterExecutionProviderLibrary(environment, kProvider, provider.c_str());

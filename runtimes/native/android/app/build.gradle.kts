@@ -2,8 +2,12 @@ plugins {
     id("com.android.application")
 }
 
+// Qualcomm's NPU loads its libraries from files, and not from the APK.
+val qnn = fileTree("src/main/assets").any { it.name.endsWith(".qnn.onnx") }
+
 android {
     namespace = "dev.edgeshift.sample"
+    packaging { jniLibs { useLegacyPackaging = qnn } }
     compileSdk = 36
     defaultConfig {
         applicationId = "dev.edgeshift.sample"

@@ -2,6 +2,9 @@ plugins {
     id("com.android.library")
 }
 
+// An artifact for Qualcomm's NPU runs on QNN and ONNX Runtime; all others run on LiteRT.
+val qnn = fileTree("src/androidTest/assets").any { it.name.endsWith(".qnn.onnx") }
+
 android {
     namespace = "dev.edgeshift"
     compileSdk = 36
@@ -9,8 +12,8 @@ android {
         minSdk = 24
         testInstrumentationRunner = "androidx.test.runner.AndroidJUnitRunner"
         consumerProguardFiles("consumer-rules.pro")
-        // LiteRT's library exists for these processors.
-        ndk { abiFilters += listOf("arm64-v8a", "x86_64") }
+        // LiteRT's library exists for these processors, and QNN's for the first one.
+        ndk { abiFilters += if (qnn) listOf("arm64-v8a") else listOf("arm64-v8a", "x86_64") }
         // Processors with memory pages of 16 kB need this with NDK 27; later ones do it without.
         externalNativeBuild { cmake { arguments += "-DANDROID_SUPPORT_FLEXIBLE_PAGE_SIZES=ON" } }
     }
@@ -31,8 +34,14 @@ android {
 }
 
 dependencies {
-    // libLiteRt.so, which the native code opens when it loads the first artifact.
-    implementation("com.google.ai.edge.litert:litert:2.3.2")
+    // The libraries that the native code opens when it loads the first artifact.
+    if (qnn) {
+        implementation("com.microsoft.onnxruntime:onnxruntime-android:1.24.3")
+        implementation("com.qualcomm.qti:onnxruntime-android-qnn:2.6.0")
+        implementation("com.qualcomm.qti:qnn-runtime:2.51.0") // not older than the QNN that compiled the artifact
+    } else {
+        implementation("com.google.ai.edge.litert:litert:2.3.2")
+    }
     api("org.jetbrains.kotlinx:kotlinx-coroutines-core:1.10.2")
     // Only apps that use CameraX need it, and they name its version.
     compileOnly("androidx.camera:camera-core:1.5.0")

@@ -9,17 +9,17 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 
-/** Replays golden transcripts on the phone: each asset of the test NAME.tflite has one, NAME.transcript.json. */
+/** Replays golden transcripts on the phone: each artifact among the assets has one, as NAME.tflite has NAME.transcript.json. */
 @RunWith(AndroidJUnit4::class)
 class ReplayTest {
     private val assets = InstrumentationRegistry.getInstrumentation().context.assets
-    private val artifacts = assets.list("").orEmpty().filter { it.endsWith(".tflite") }
+    private val artifacts = assets.list("").orEmpty().filter { it.endsWith(".tflite") || it.endsWith(".qnn.onnx") }
 
     @Test
     fun everyArtifactGivesTheResultsOfItsTranscript() {
         assertTrue("copy an artifact and its transcript to src/androidTest/assets", artifacts.isNotEmpty())
         for (name in artifacts) {
-            val transcript = name.removeSuffix(".tflite") + ".transcript.json"
+            val transcript = name.substringBeforeLast('.') + ".transcript.json"
             val text = assets.open(transcript).use { it.readBytes().decodeToString() }
             Edgeshift.load(assets, name).use { assertEquals(emptyList<String>(), Replay(it, text).run()) }
         }

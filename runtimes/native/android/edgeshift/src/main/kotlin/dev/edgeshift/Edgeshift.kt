@@ -85,8 +85,8 @@ class Edgeshift private constructor(address: Long) : AutoCloseable {
          * Open the artifact in a file.
          *
          * @param threads threads of the runtime, 1 to 64.
-         * @param library path of LiteRT's shared library; null: the usual names.
-         * @throws EdgeshiftException there is no file, it is not an artifact, or LiteRT cannot run it here.
+         * @param library path of the shared library of LiteRT, or of ONNX Runtime for a .qnn.onnx; null: the usual names.
+         * @throws EdgeshiftException there is no file, it is not an artifact, or the runtime cannot run it here.
          */
         fun open(path: String, threads: Int = 1, library: String? = null): Edgeshift =
             Edgeshift(Native.openFile(path.toCString("the path"), threads, library?.toCString("the library's path")))

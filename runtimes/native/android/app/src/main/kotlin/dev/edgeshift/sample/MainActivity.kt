@@ -79,7 +79,7 @@ class MainActivity : ComponentActivity() {
 
     /** Load the artifact, run its self-check, then start the camera. */
     private fun start() {
-        val name = assets.list("").orEmpty().firstOrNull { it.endsWith(".tflite") }
+        val name = assets.list("").orEmpty().firstOrNull { it.endsWith(".tflite") || it.endsWith(".qnn.onnx") }
         if (name == null) {
             text.setText(R.string.no_artifact)
             return

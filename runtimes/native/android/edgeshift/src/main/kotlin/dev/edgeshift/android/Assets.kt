@@ -10,7 +10,7 @@ import java.nio.ByteBuffer
  * @param name name of the asset, such as "gestures.tflite".
  * @param threads threads of the runtime, 1 to 64.
  * @throws java.io.IOException there is no such asset.
- * @throws dev.edgeshift.EdgeshiftException it is not an artifact, or LiteRT cannot run it here.
+ * @throws dev.edgeshift.EdgeshiftException it is not an artifact, or the runtime cannot run it here.
  */
 fun Edgeshift.Companion.load(assets: AssetManager, name: String, threads: Int = 1): Edgeshift {
     val bytes = assets.open(name).use { it.readBytes() }

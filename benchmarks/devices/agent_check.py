@@ -1,0 +1,150 @@
+"""The check of an artifact by the native agent: self-check and frames on a device, compared with this machine's CPU."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgeshift._system.files import sha256
+from edgeshift._system.process import CommandResult, OnLine
+from edgeshift.artifact.file import read_artifact
+from edgeshift.artifact.spec import StreamSpec
+from edgeshift.benchmarks.devices.messages import MARK, Message, read_messages
+from edgeshift.benchmarks.devices.native import NativeDevice
+from edgeshift.errors import DeviceError, EdgeshiftError, one_line
+from edgeshift.runtimes import load
+from edgeshift.runtimes.accelerated import SECONDS, Checked, in_words, not_compared
+from edgeshift.stream.first_difference import Step, find_difference, sample_pictures, steps
+from edgeshift.stream.parity import to_real
+from edgeshift.stream.placement import Placement, placement_of
+from edgeshift.stream.selfcheck import BOUNDS, ORIGINAL, Bound
+from edgeshift.targets import find_runtime, suffix_of
+
+#: Runs a command of the agent: its arguments, and what is called with each line that it prints.
+Run = Callable[[list[str], OnLine | None], CommandResult]
+
+
+class Stepped(Message, frozen=True, kw_only=True, tag="step"):
+    """The results of one frame, or window, as the native agent reports them.
+
+    Attributes:
+        logits: [classes]. None stands for NaN.
+        states: {name: the state as the graph stores it}; bytes are base64 in the message.
+        runtime: name and version of the runtime.
+    """
+
+    logits: tuple[float | None, ...]
+    states: dict[str, bytes]
+    runtime: str
+
+
+class CrashError(Exception):
+    """The agent ended in a way that it should not."""
+
+
+def check_with_agent(
+    name: str,
+    path: Path,
+    agent: Callable[[Path], tuple[Run, Callable[[Path], str]]],
+    against: Path | None = None,
+    ran_on: Placement | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Checked:
+    """Run the self-check of an artifact and 32 frames with the native agent, and compare the frames with this CPU.
+
+    Args:
+        name: name of the device in the result.
+        path: an artifact that is known to be sound.
+        agent: prepares the agent; called with an empty folder. Returns how a command of the agent is run, and how a
+            file is sent to the device, which returns its path there.
+        against: an artifact of the same network that the CPU runs, for a ``path`` that is compiled for an NPU; None:
+            then only the self-check is run.
+        ran_on: where the graph runs; None: the name of the runtime says it.
+        advance: called after every frame.
+    """
+    compiled = find_runtime(path).only_npu
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
+            run, push = agent(Path(folder))
+            there = push(path)
+            failures, runtime = _self_check(run, there)
+            placement = placement_of(ran_on, runtime)
+            if compiled and against is None:
+                return not_compared(name, failures, runtime, placement)
+            model = load(path if against is None else against).each_camera()[0]
+            pictures = sample_pictures(model.spec)
+            frames = Path(folder) / "frames.npy"
+            np.save(frames, pictures)
+            found = _read(run, ["states", there, push(frames)], advance)
+    except DeviceError as error:
+        hung = isinstance(error.__cause__, subprocess.TimeoutExpired)
+        return Checked(name, "crashes" if hung else "not run", one_line(error, 300).removeprefix(f"{name}: "))
+    except CrashError as error:
+        return Checked(name, "crashes", one_line(error, 300))
+    except EdgeshiftError as error:
+        return Checked(name, "not run", one_line(error, 300).removeprefix(f"{path}: "))
+    spec = read_artifact(path).spec
+    taken = (_step(spec, message) for message in found)
+    difference = find_difference(taken, steps(model, pictures), _limit(spec, placement))
+    done = in_words(name, difference, failures, placement, found[-1].runtime)
+    if against is not None:
+        done = replace(done, detail=f"{done.detail}; compared with {against.name} on the CPU")
+    on_cpu = placement.accelerator == "cpu"
+    return replace(done, share=(spec.graph.delegated if spec.graph else None) if on_cpu else 1.0)
+
+
+def check_on_device(
+    device: NativeDevice, path: Path, against: Path | None = None, advance: Callable[[], None] = lambda: None
+) -> Checked:
+    """Check an artifact on a device; see ``check_with_agent``. The device must have accepted the artifact."""
+
+    def prepare(_folder: Path) -> tuple[Run, Callable[[Path], str]]:
+        command = device.agent()
+        return (
+            lambda words, on_line: device.run([*command, *words], SECONDS, on_line),
+            lambda file: device.push(file, f"verify_{sha256(file.read_bytes())[:12]}{suffix_of(file)}"),
+        )
+
+    return check_with_agent(device.name, path, prepare, against, None, advance)
+
+
+def _limit(spec: StreamSpec, placement: Placement) -> Bound:
+    """Return the largest accepted errors: on another CPU those of the self-check, on an NPU those of parity."""
+    return (BOUNDS["cpu"] if placement.accelerator == "cpu" else ORIGINAL)[spec.precision]
+
+
+def _self_check(run: Run, path: str) -> tuple[tuple[str, ...], str]:
+    """Run the self-check. Returns what failed, empty if nothing did, and the name of the runtime."""
+    done = run(["check", path], None)
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    runtime = next((line.removeprefix("runtime ") for line in lines if line.startswith("runtime ")), None)
+    if done.status not in (0, 1) or runtime is None or "self-check" not in done.out:
+        raise CrashError(f"the self-check ended with status {done.status}: {done.problem.removeprefix(MARK)}")
+    if not done.status:
+        return (), runtime
+    return (", ".join(line for line in lines if line.startswith(("logits", "states", "second run"))),), runtime
+
+
+def _read(run: Run, command: list[str], advance: Callable[[], None]) -> list[Stepped]:
+    """Run the frames, and return the results of each."""
+    done = run(command, lambda line: advance() if line.startswith(MARK) else None)
+    if done.status:
+        raise CrashError(f"the frames ended with status {done.status}: {done.problem.removeprefix(MARK)}")
+    return list(read_messages(done.out, Stepped))
+
+
+def _step(spec: StreamSpec, message: Stepped) -> Step:
+    """Return the results of a frame as Python's own streams give them.
+
+    Raises:
+        ValueError: a state does not have the size that the artifact's description says.
+    """
+    stored = {
+        state.name: np.frombuffer(message.states[state.name], state.dtype).reshape(state.shape) for state in spec.states
+    }
+    return Step(np.array(message.logits, np.float32), to_real(spec, stored))

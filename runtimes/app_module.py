@@ -77,8 +77,8 @@ $ python3 -m venv litert && litert/bin/pip install ai-edge-litert
 $ export EDGESHIFT_LITERT=$(ls $PWD/litert/lib/python3*/site-packages/ai_edge_litert/libLiteRt.so)
 ```""",
     ".qnn.onnx": """\
-the libraries of ONNX Runtime and QNN, which are part of the Python packages `onnxruntime` and `onnxruntime-qnn`. On Linux
-x86-64, they simulate the NPU. QNN's libraries are proprietary: read their license.
+the libraries of ONNX Runtime and QNN, which are part of the Python packages `onnxruntime` and `onnxruntime-qnn`. On
+Linux x86-64, they simulate the NPU. QNN's libraries are proprietary: read their license.
 
 ```console
 $ python3 -m venv qnn && qnn/bin/pip install onnxruntime onnxruntime-qnn

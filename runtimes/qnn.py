@@ -1,7 +1,7 @@
 """QNN, Qualcomm's runtime for its NPU, as a provider of ONNX Runtime (the package onnxruntime-qnn).
 
 On Linux x86-64 the package simulates the NPU: it takes a quarter to half a second for a frame. On a device
-with the NPU, the same file runs on the NPU. Only the simulator is verified here. ``runtimes/native/src/qnn.cpp`` does the
+with the NPU, the same file runs on the NPU. Only the simulator is verified here. ``runtimes/native/src/qnn.cpp`` is the
 same in C++, for Android.
 
 An artifact is compiled for one version of the NPU. Its graph is one node, which holds the compiled binary. The provider

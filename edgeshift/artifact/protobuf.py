@@ -71,7 +71,7 @@ def read_varint(data: bytes, at: int, stop: int) -> tuple[int, int]:
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        if byte < 0x80 and value < 1 << 64:
             return value, at
     raise ValueError("it has a protobuf number of more than 64 bits")
 

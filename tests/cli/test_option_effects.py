@@ -154,9 +154,17 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     },
     ("verify", "explain"): [("a.tflite --explain --json", "with --json")],
     ("verify", "against"): [
-        ("a.tflite --against b.onnx", "without --accelerator: add it, or leave this option out"),
+        ("a.tflite --against b.onnx", "without --accelerator or --device: add one, or leave this option out"),
         ("a.tflite --accelerator cpu --against b.onnx", "on a.tflite, which is not compiled for an NPU: leave it out"),
-        ("a.qnn.onnx --accelerator gpu --against b.onnx", "without --accelerator npu: add it"),
+        ("a.qnn.onnx --accelerator gpu --against b.onnx", "without --accelerator npu or --device: add one"),
+    ],
+    ("verify", "litert"): [
+        ("a.tflite --litert l.so", "without --device: add it"),
+        ("a.qnn.onnx --device adb --litert l.so", "on a.qnn.onnx, only on .tflite artifacts: leave it out"),
+    ],
+    ("verify", "qnn"): [
+        ("a.qnn.onnx --qnn libraries", "without --device: add it"),
+        ("a.tflite --device adb --qnn libraries", "on a.tflite, only on .qnn.onnx artifacts: leave it out"),
     ],
     ("verify", "threads"): [("a.mlpackage --threads 2", "on Core ML, which chooses its threads itself")],
     ("demo", "threads"): [
@@ -208,6 +216,11 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
     ],
     ("bench", "litert"): [
         ("a.tflite --litert l.so", "without --agent native: add it"),
+        ("a.qnn.onnx --agent native --litert l.so", "on a.qnn.onnx, only on .tflite artifacts: leave it out"),
+    ],
+    ("bench", "qnn"): [
+        ("a.qnn.onnx --qnn libraries", "without --agent native: add it"),
+        ("a.tflite --agent native --qnn libraries", "on a.tflite, only on .qnn.onnx artifacts: leave it out"),
     ],
     ("devices", "python"): [
         ("--python venv", "on this machine, only on boards"),
@@ -268,6 +281,7 @@ WITHOUT_EFFECT: dict[tuple[str, str], list[tuple[str, str]]] = {
         ("a.tflite --data clips --device browser --agent native", "with --device browser: leave it out")
     ],
     ("eval", "litert"): [("a.tflite --data clips --litert l.so", "without --agent native: add it")],
+    ("eval", "qnn"): [("a.qnn.onnx --data clips --qnn libraries", "without --agent native: add it")],
     ("eval", "resume"): [
         ("a.tflite --data . --resume", "without --out"),
         ("a.tflite --data clips --out r.json --resume", "without an earlier run: r.clips.jsonl holds no results"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from edgeshift.errors import EdgeshiftError
 from edgeshift.models.config import ModelConfig
 from edgeshift.runtimes.app_module import NATIVE, PLATFORMS, require_runnable
 from edgeshift.sound import SoundSettings
+from edgeshift.stream.selfcheck import BOUNDS
 from edgeshift.stream.transcript import read_transcript
 
 #: {platform: files that its module must contain besides the artifact}.
@@ -67,6 +69,24 @@ def test_a_core_ml_package_is_part_of_the_module_for_ios(run, made, tmp_path):
     assert "CoreMLModel(contentsOf" in (tmp_path / "m" / "README.md").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("onnxruntime_qnn") is None, reason="the simulator of the NPU is missing")
+@pytest.mark.parametrize("platform", ["cpp", "android"])
+def test_an_artifact_for_the_npu_is_packed_with_what_its_runtime_needs(run, made, tmp_path, platform):
+    artifact, out = made("tsm", "int8", "qnn").path, tmp_path / "m"
+    status, _, err = run("package", artifact, "--for", platform, "--out", out)
+    assert status == 0, err
+    readme = (out / "README.md").read_text()
+    assert "libLiteRt" not in readme and not re.findall(r"\$(?:libraries|downloads)", readme)
+    assert ("EDGESHIFT_QNN" if platform == "cpp" else "qnn-runtime") in readme
+    (transcript,) = out.rglob("*.transcript.json")
+    assert (
+        transcript.with_name(transcript.name.replace(".transcript.json", ".onnx")).read_bytes() == artifact.read_bytes()
+    )
+    recorded, bound = read_transcript(transcript), BOUNDS["npu"]["int8"]
+    assert not recorded.exact and recorded.bounds.states == bound.states, "the NPU rounds more than its simulator"
+
+
 def test_a_core_ml_package_that_hears_is_refused_because_its_streams_in_an_app_take_frames_only():
     model = ModelConfig("tsam", "mobilenet_v2", len(LABELS), size=SIZE, sound=SoundSettings(seconds=1.0, frames=4))
     spec = stream_spec(target="coreml", model=model)
@@ -79,8 +99,9 @@ def test_a_core_ml_package_that_hears_is_refused_because_its_streams_in_an_app_t
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a.onnx --for android --out m", "a module for Android takes .tflite: convert with --target tflite"),
-        ("a.mlpackage --for cpp --out m", "a module for C++ takes .tflite: convert with --target tflite"),
+        ("a.onnx --for android --out m", "a module for Android takes .tflite or .qnn.onnx: convert with --target tfl"),
+        ("a.mlpackage --for cpp --out m", "a module for C++ takes .tflite or .qnn.onnx: convert with --target tflite"),
+        ("a.qnn.onnx --for ios --out m", "a module for iOS takes .tflite or .mlpackage: convert with --target tflite"),
         ("a.pte --for ios --out m", "takes .tflite or .mlpackage: convert with --target tflite or --target coreml"),
         ("none.tflite --for cpp --out m", "none.tflite: no such file"),
         ("a.tflite --for cpp --out m", "a.tflite: "),

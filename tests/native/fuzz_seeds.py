@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from edgeshift._system.files import HASH_LENGTH, sha256
-from edgeshift.artifact import zip_trailer
+from edgeshift.artifact import onnx_file, protobuf, zip_trailer
 from edgeshift.artifact.description import RuleSpec
 from edgeshift.artifact.file import LABELS, SPEC, read_artifact
 from edgeshift.artifact.spec import StreamSpec, encode
@@ -25,6 +25,8 @@ from edgeshift.sound import SoundSettings
 
 STORED = Path(__file__).parents[1] / "artifact" / "stored" / "version1_int8.tflite"
 BODY = b"a graph"
+#: An ONNX model with as many bytes.
+MODEL = protobuf.bytes_field(2, b"graph")
 
 
 def descriptions() -> Iterator[StreamSpec]:
@@ -57,6 +59,8 @@ def artifact_seeds() -> Iterator[bytes]:
         yield packed + bytes(HASH_LENGTH)
         yield packed.replace(BODY, BODY + b" of another size") + bytes(HASH_LENGTH)
         yield _stored(described)
+        model = onnx_file.pack(MODEL, {SPEC: described.replace(sha256(BODY).encode(), sha256(MODEL).encode())})
+        yield model + bytes(HASH_LENGTH)
     yield from (b"", b"\x89PNG", b"<html>", b"{}", bytes(200))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from sound_artifacts import SETTINGS
 
+from edgeshift.benchmarks.devices.qnn_libraries import find_qnn_libraries
 from edgeshift.benchmarks.studies.native_library import litert_library
 from edgeshift.gestures.demo_stream import demo_stream
 from edgeshift.runtimes import load
@@ -38,11 +40,14 @@ def built() -> tuple[str, Path]:
 def kotlin(built) -> Run:
     """A function that runs a command of tests/native/kotlin/Main.kt and returns the lines that it prints."""
 
-    def run(command: str, *files: object) -> list[str]:
+    def run(command: str, *files: object, library: Path | None = None) -> list[str]:
         path, folder = built
         java = ["java", "-Xcheck:jni", f"-Djava.library.path={folder}", "-cp", path, "MainKt"]
         done = subprocess.run(
-            [*java, command, str(litert_library()), *map(str, files)], capture_output=True, text=True, timeout=300
+            [*java, command, str(library or litert_library()), *map(str, files)],
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         said = done.stdout + done.stderr
         assert done.returncode == 0, said[-3000:]
@@ -121,6 +126,16 @@ def test_a_golden_transcript_is_replayed_without_a_difference(kotlin, made, clip
     transcript = tmp_path / "t.json"
     transcript.write_bytes(encode_transcript(write_transcript(load(artifact))))
     assert kotlin("replay", artifact, transcript) == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("onnxruntime_qnn") is None, reason="the simulator of the NPU is missing")
+def test_a_golden_transcript_of_an_npu_is_replayed_on_its_simulator(kotlin, made, tmp_path, monkeypatch):
+    libraries = find_qnn_libraries("x86_64", None, here=True)
+    monkeypatch.setenv("EDGESHIFT_QNN", str(libraries.provider))
+    artifact, transcript = made("tsm", "int8", "qnn").path, tmp_path / "t.json"
+    transcript.write_bytes(encode_transcript(write_transcript(load(artifact))))
+    said = kotlin("replay", artifact, transcript, library=libraries.runtime)
+    assert [line for line in said if "LIBNATIVE" not in line and line.strip()] == []
 
 
 def test_sounds_are_heard_as_in_python(kotlin, hearing, tmp_path):

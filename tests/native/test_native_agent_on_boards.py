@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -16,15 +17,17 @@ from short_settings import SHORT
 from sshd import Sshd
 
 from edgeshift._system.process import CommandResult
+from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.benchmarks.accuracy.candidate import open_candidate as open_for_accuracy
 from edgeshift.benchmarks.accuracy.measure import measure as measure_accuracy
 from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
 from edgeshift.benchmarks.devices.adb import AdbDevice
+from edgeshift.benchmarks.devices.agent_check import check_on_device
 from edgeshift.benchmarks.devices.device import Device
 from edgeshift.benchmarks.devices.native import NativeDevice
 from edgeshift.benchmarks.devices.probe import ask_probe
 from edgeshift.benchmarks.devices.ssh import FOLDER, SshDevice
-from edgeshift.benchmarks.latency.bench import Plan, measure, open_candidate
+from edgeshift.benchmarks.latency.bench import Plan, measure, open_candidate, push_job
 from edgeshift.benchmarks.latency.journal import Journal
 from edgeshift.benchmarks.studies.native_library import litert_library
 from edgeshift.errors import DeviceError, DeviceLostError
@@ -104,6 +107,34 @@ def test_accuracy_on_a_board_is_that_of_this_machine(board, path, clips):
     there = measure_accuracy(open_on_device(board, path), clips, elsewhere=partial(stream_on_device, board))
     here = measure_accuracy(open_for_accuracy(path), clips)
     assert there.clips == here.clips and len(here.clips) == 3
+
+
+def test_frames_and_states_on_a_board_are_those_of_this_machine(board, server, path):
+    board.accept(path)
+    done = check_on_device(board, path)
+    assert (done.verdict, done.frames, done.error, done.state_error) == ("computes", 32, 0.0, 0.0), done.detail
+    assert done.accelerator == server.name and done.ran_on.accelerator == "cpu"
+    server.cut()
+    lost = check_on_device(board, path)
+    assert lost.verdict == "not run" and lost.frames is None
+
+
+def test_files_keep_the_suffix_by_which_their_runtime_is_found(made, tmp_path):
+    pushed: list[str] = []
+
+    class Recorder:
+        name = "ssh://other"
+
+        def push(self, local: Path, name: str) -> str:
+            pushed.append(name)
+            return name
+
+    plain = read_artifact(made("tsm", "int8", "onnx").path)
+    trt = tmp_path / "a.TRT.onnx"
+    write_artifact(trt, plain.body, plain.spec)
+    plan = Plan(Recorder(), [], SHORT, "drawn", facts=None)
+    push_job(plan, SimpleNamespace(path=trt, spec=plain.spec, sha256="ab" * 32), tmp_path)
+    assert pushed[0] == "abababababab.trt.onnx"
 
 
 def test_a_damaged_artifact_on_the_board_is_one_line(board, server, path, tmp_path):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgeshift.benchmarks.devices import emulated
-from edgeshift.benchmarks.devices.emulated import PROCESSORS, Stepped, check_processor
+from edgeshift.benchmarks.devices import agent_check
+from edgeshift.benchmarks.devices.agent_check import Stepped
+from edgeshift.benchmarks.devices.emulated import PROCESSORS, check_processor
 from edgeshift.runtimes.accelerated import Checked
 from edgeshift.stream.first_difference import Step
 
@@ -57,7 +58,7 @@ def test_networks_that_hear_and_clips_are_compared(check: Check, hearing: Path, 
 
 
 def test_a_wrong_state_is_found_in_its_first_frame(made, check: Check, monkeypatch) -> None:
-    step, count = emulated._step, [0]
+    step, count = agent_check._step, [0]
 
     def faulty(spec, message: Stepped) -> Step:
         found = step(spec, message)
@@ -66,14 +67,14 @@ def test_a_wrong_state_is_found_in_its_first_frame(made, check: Check, monkeypat
             found.states[spec.states[1].name][:] += 100.0
         return found
 
-    monkeypatch.setattr(emulated, "_step", faulty)
+    monkeypatch.setattr(agent_check, "_step", faulty)
     artifact = made("tsm", "fp32").path
     done = check(artifact)
     assert (done.verdict, done.frame) == ("wrong", 3) and done.state in done.detail
 
 
 def test_a_self_check_that_fails_is_wrong(made, check: Check, monkeypatch) -> None:
-    monkeypatch.setattr(emulated, "_self_check", lambda command: ("logits differ by 1",))
+    monkeypatch.setattr(agent_check, "_self_check", lambda run, path: (("logits differ by 1",), "LiteRT"))
     done = check(made("tsm", "int8").path)
     assert done.verdict == "wrong" and done.detail == "the self-check fails: logits differ by 1"
 

@@ -16,7 +16,7 @@ from test_artifact_file import sealed
 from test_spec import NESTED, NOT_JSON, WRONG, changed, document, full
 
 from edgeshift._system.files import HASH_LENGTH, sha256
-from edgeshift.artifact import zip_trailer
+from edgeshift.artifact import onnx_file, protobuf, zip_trailer
 from edgeshift.artifact.file import LABELS, SPEC, read_artifact
 from edgeshift.artifact.spec import decode, encode
 from edgeshift.errors import EdgeshiftError
@@ -162,6 +162,58 @@ def mutated_artifacts() -> Iterator[bytes]:
     yield artifact(b"{}")
     yield artifact(b" " * (5 << 20))
     yield zip_trailer.pack(BODY, {LABELS: b"red\n"})
+
+
+def mutated_models() -> Iterator[bytes]:
+    """Yield the same for artifacts whose description is in the metadata of an ONNX model."""
+    random = np.random.default_rng(2)
+    body = protobuf.bytes_field(2, b"edgeshift") + protobuf.bytes_field(7, protobuf.bytes_field(2, b"graph"))
+    spec = msgspec.structs.replace(full(), problems=(), body_bytes=len(body), body_sha256=sha256(body))
+
+    def artifact(entries: dict[str, bytes], after: bytes = b"") -> bytes:
+        packed = onnx_file.pack(body, entries)
+        hash_entry = packed[packed.rindex(b"\x72\x54") :]
+        return sealed(packed.removesuffix(hash_entry) + after + hash_entry + bytes(HASH_LENGTH))
+
+    entries = {SPEC: encode(spec), LABELS: b"red\n"}
+    good = artifact(entries)
+    yield good
+    yield artifact({LABELS: b"red\n"})
+    yield artifact({SPEC: b"{}", LABELS: b""})
+    yield artifact({SPEC: b" " * (5 << 20)})
+    yield artifact(entries, after=protobuf.bytes_field(7, b""))  # another graph, which parsers would merge
+    yield artifact(entries, after=onnx_file.TRAILER.entry(SPEC, encode(spec)))
+    yield artifact(entries, after=protobuf.bytes_field(14, protobuf.bytes_field(1, b"\xff")))
+    yield artifact(entries, after=b"\x70" + b"\xff" * 9 + b"\x02")  # a number of more than 64 bits
+    for _ in range(30):
+        yield good[: int(random.integers(len(good)))]
+    for index in range(300):  # one bit after the graph; half of them without a new hash
+        data = bytearray(good)
+        data[int(random.integers(len(body), len(data) - HASH_LENGTH))] ^= 1 << int(random.integers(8))
+        yield sealed(bytes(data)) if index % 2 else bytes(data)
+    for at in (len(body), len(body) + 1, len(body) + 2, len(good) - HASH_LENGTH - 20):  # lengths of entries
+        for value in (0, 1, 0x7F, 0x80, 0xFF):
+            data = bytearray(good)
+            data[at] = value
+            yield sealed(bytes(data))
+
+
+def test_mutated_models(native, tmp_path):
+    artifacts = list(mutated_models())
+    paths = [tmp_path / f"{index}.qnn.onnx" for index in range(len(artifacts))]
+    accepted = 0
+    for path, data in zip(paths, artifacts, strict=True):
+        path.write_bytes(data)
+    for path, answer in zip(paths, native(paths), strict=True):
+        try:
+            read_artifact(path)
+            python = "ok"
+        except EdgeshiftError as error:
+            python = str(error)
+        assert (answer == "ok") == (python == "ok"), f"{python} | {answer}"
+        assert same_words(python, answer)
+        accepted += python == "ok"
+    assert 10 < accepted < 150
 
 
 def test_mutated_artifacts(native, tmp_path):

@@ -1,9 +1,11 @@
-// Reads bytes as an artifact: trailer, archive and description. The hash at the end is made right first, because a
-// fuzzer does not find one by chance.
+// Reads bytes as an artifact: trailer, archive or metadata, description, and the graph as one for QNN. The hash at the end is
+// made right first, because a fuzzer does not find one by chance.
 #include <cstring>
 
 #include "artifact.hpp"
+#include "bytes.hpp"
 #include "error.hpp"
+#include "qnn_graph.hpp"
 #include "sha256.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -13,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         std::memcpy(file.data() + size - HASH_LENGTH, hash.data(), HASH_LENGTH);
     }
     try {
-        edgeshift::read_artifact(std::move(file), "fuzzed.tflite");
+        const edgeshift::Artifact artifact = edgeshift::read_artifact(std::move(file), "fuzzed.tflite");
+        edgeshift::require_one_binary(edgeshift::Bytes(artifact.data.data(), artifact.graph_size));
     } catch (const edgeshift::Error &) { // refused, as it should be
     }
     return 0;

@@ -201,7 +201,8 @@ QnnBackend::QnnBackend(const uint8_t *graph, size_t size, const Description &des
         const std::string reason = one_line(api_.GetErrorMessage(status));
         api_.ReleaseStatus(status);
         throw Error(ES_FAILED, "QNN cannot load its graph, which is for Hexagon " + description_.hexagon + ": " + reason +
-                                   "; run it on a chip with this NPU, or convert with --htp for the one that it has");
+                                   "; run it on a chip with this NPU, with libQnnHtp.so and QNN's other libraries beside the " +
+                                   "provider's, or convert with --htp for the version that the chip has");
     }
     session_.reset(session);
     inputs_ = tensors(true);

@@ -184,7 +184,7 @@ def test_names_of_chips_and_versions_are_checked():
         hexagon.require_version("v7")
 
 
-def test_an_npu_is_used_where_there_is_one():
+def test_an_npu_is_used_where_there_is_one(monkeypatch):
     """A double of ONNX Runtime: the NPU is preferred, and it is not told its version."""
     kinds = SimpleNamespace(NPU="npu", CPU="cpu")
 
@@ -202,7 +202,12 @@ def test_an_npu_is_used_where_there_is_one():
     package = SimpleNamespace(get_library_path=lambda: "a library", get_qnn_htp_path=lambda: "the back end")
     processor, found = qnn.find_devices(runtime(device("cpu"), device("npu")), package)
     assert processor == "npu" and [one.device.type for one in found] == ["npu"]
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
     assert qnn.find_devices(runtime(device("cpu")), package)[0] == "cpu"
+    # ONNX Runtime for Android and for Linux on Arm does not list the NPU, and there is no simulator for Arm.
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    processor, found = qnn.find_devices(runtime(device("cpu")), package)
+    assert processor == "npu" and len(found) == 1
     with pytest.raises(EdgeshiftError, match="neither an NPU of Qualcomm nor its simulator"):
         qnn.find_devices(runtime(), package)
     with pytest.raises(EdgeshiftError, match=r"needs a newer ONNX Runtime than 1\.18"):

@@ -511,7 +511,8 @@ for _target in (
         envelope="onnx_file",
         notes=(
             "Qualcomm's NPU is not verified on this platform. Parity is checked with Qualcomm's simulator of it, which "
-            "needs half a second for a frame. To check the NPU, run on the device: edgeshift verify FILE",
+            "needs half a second for a frame. To check the NPU: edgeshift verify FILE on a Windows laptop, or "
+            "edgeshift verify FILE --device adb for a phone",
         ),
         remark="Qualcomm's NPU runs it on phones and laptops with Snapdragon; on Linux x86-64, a simulator does",
         not_verified="the NPU: Qualcomm's simulator runs the artifact instead",
@@ -519,7 +520,7 @@ for _target in (
         support=(
             Support("int8", "Linux x86-64: Qualcomm's simulator of the NPU", _IN_CI),
             Support("int8", "Snapdragon with a Hexagon NPU: Windows", _BY_VERIFY),
-            Support("int8", "Snapdragon with a Hexagon NPU: Android, in an app", _NOT_HERE),
+            Support("int8", "Snapdragon with a Hexagon NPU: Android", f"{_NOT_HERE}: `verify --device adb` checks it"),
         ),
     ),
 ):

@@ -133,7 +133,7 @@ def _stream_batch(
         if logits.shape != expected:
             shapes = f"logits of shape {list(logits.shape)}, and {list(expected)} was expected"
             raise DeviceError(f"{device.name}: {clip.name}: the worker sent {shapes}")
-        ran_on = None if message is None else placement_of(message.ran_on, candidate.model.runtime)
+        ran_on = None if message is None else placement_of(message.ran_on, message.runtime)
         yield clip, FrameLogits(np.array(times, np.float64)[indices], logits, ran_on)
     if lost is not None:
         raise lost

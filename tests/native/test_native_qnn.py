@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,9 @@ from streams import FRAMES, logits_of
 
 from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.artifact.spec import GraphSpec
+from edgeshift.benchmarks.accuracy.candidate import open_candidate
+from edgeshift.benchmarks.accuracy.measure import measure as measure_accuracy
+from edgeshift.benchmarks.accuracy.remote import open_on_device, stream_on_device
 from edgeshift.benchmarks.devices.agent_check import check_on_device
 from edgeshift.benchmarks.devices.local import LocalDevice
 from edgeshift.benchmarks.devices.native import NativeDevice
@@ -242,6 +246,13 @@ def test_verify_on_a_device(native_agents: Path, artifact: Path, made, monkeypat
     document = json.loads(out)["device"]
     assert (document["accelerator"], document["verdict"], document["frames"]) == ("local", "computes", 32)
     assert document["ran_on"]["accelerator"] == "npu simulator"
+
+
+def test_accuracy_is_that_of_python_and_says_where_it_ran(device: NativeDevice, artifact: Path, clips) -> None:
+    there = measure_accuracy(open_on_device(device, artifact), clips, elsewhere=partial(stream_on_device, device))
+    here = measure_accuracy(open_candidate(artifact), clips)
+    assert there.clips == here.clips and len(here.clips) == 3
+    assert there.ran_on == here.ran_on and here.ran_on.accelerator == "npu simulator"
 
 
 def test_kinds_of_artifacts_are_measured_apart(device: NativeDevice, artifact: Path, made) -> None:

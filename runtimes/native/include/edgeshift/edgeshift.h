@@ -1,4 +1,4 @@
-/* The C interface of edgeshift's native runtime. It runs .tflite artifacts that `edgeshift convert` made.
+/* The C interface of edgeshift's native runtime. It runs .tflite and .qnn.onnx artifacts that `edgeshift convert` made.
  *
  *     es_model *model = es_model_open("gestures.tflite", NULL);
  *     es_stream *stream = es_stream_new(model);
@@ -11,7 +11,7 @@
  *
  * Errors. A function that returns a pointer returns NULL if it fails. A function that returns es_status returns a negative
  * value. es_error() then returns one line that says what is wrong and what to do. No function throws an exception, and no
- * function prints. LiteRT's library itself writes one line to stderr when it is first used.
+ * function prints. LiteRT's library itself writes one line to stderr when it is first used, and QNN's one to stdout.
  *
  * Ownership. What a function with `new` or `open` in its name returns belongs to the caller, who ends its life with the
  * matching `free` or `close`. Each stream keeps its model alive, so a model may be closed before its streams. All other

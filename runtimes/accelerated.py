@@ -1,7 +1,7 @@
 """The check of an artifact on an accelerator, in a process of its own, because drivers of GPUs may crash or hang.
 
-python -m edgeshift.runtimes.accelerated FILE gpu [REFERENCE]      is that process; it prints a line for each frame, and
-then one JSON document
+python -m edgeshift.runtimes.accelerated FILE gpu REFERENCES      is that process; it prints a line for each frame, and
+then one JSON document. REFERENCES is a ``References`` as JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgeshift._system.process import run_process
 from edgeshift._system.text import printable
 from edgeshift.errors import AcceleratorError, DeviceError, EdgeshiftError, one_line
 from edgeshift.stream.placement import Placement
-from edgeshift.targets import find_runtime
+from edgeshift.targets import TARGETS, find_runtime
 
 if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
@@ -35,6 +35,43 @@ SECONDS = 600
 #: "wrong": results differ. "crashes": its driver crashes or hangs. "estimate": a compiler's estimate; nothing ran.
 #: "not run": it could not be used.
 Verdict = Literal["computes", "falls back", "wrong", "crashes", "estimate", "not run"]
+
+
+class References(msgspec.Struct, frozen=True, kw_only=True):
+    """What the results of an artifact on an accelerator are compared with, besides those of the CPU.
+
+    Attributes:
+        against: path of an artifact of the same network that the CPU runs, for one that the CPU cannot run. It must
+            have been loaded before, so that it is known to be sound.
+        weights, network: where the original network is, as for ``edgeshift.runtimes.original.find_original``.
+        transcript: path of a golden transcript.
+    """
+
+    against: str | None = None
+    weights: str | None = None
+    network: str | None = None
+    transcript: str | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How far the results are from those of the original network.
+
+    Attributes:
+        reference: runtime of the original network.
+        frames: number of frames that were compared.
+        error: largest difference of a logit, as a share of the range of the original's logits.
+        state_error: error of the state that differs most, in its standard deviations.
+        frame: the first frame, counted from 0, at which results differ too much; None: there is none.
+        state: the state that differs most in that frame, or "logits"; None: there is none.
+    """
+
+    reference: str
+    frames: int
+    error: float
+    state_error: float
+    frame: int | None = None
+    state: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +93,8 @@ class Checked:
         state: the state that differs most in that frame, or "logits"; None: there is none.
         share: share of the operators that the accelerator computes, 0 to 1. For the CPU, it is the share that XNNPACK
             takes, as the artifact's description says; for an estimate, the compiler's share. None: not known.
+        original: how far its results are from those of the original network; None: not compared.
+        transcript: differences to the golden transcript; empty if there are none; None: it was not replayed.
     """
 
     accelerator: str
@@ -70,19 +109,24 @@ class Checked:
     frame: int | None = None
     state: str | None = None
     share: float | None = None
+    original: Compared | None = None
+    transcript: tuple[str, ...] | None = None
 
 
 def check_accelerator(
-    path: Path, accelerator: str, against: Path | None = None, advance: Callable[[], None] = lambda: None
+    path: Path,
+    accelerator: str,
+    references: References = References(),  # noqa: B008 - it cannot be changed
+    advance: Callable[[], None] = lambda: None,
 ) -> Checked:
     """Check an artifact on an accelerator, in a process of its own.
 
     Args:
         path: the artifact, which must have been loaded before, so that it is known to be sound.
         accelerator: a name in ``ACCELERATORS``.
-        against: an artifact of the same network that the CPU runs, for a ``path`` that the CPU cannot run. It must have
-            been loaded before, too. None: such a ``path`` is not compared; only its self-check is run.
-        advance: called after every frame that was compared.
+        references: what its results are compared with. Without ``against``, one that the CPU cannot run is compared
+            with the original network only.
+        advance: called after every frame of the self-check and every frame that is compared, ``frames_of_check`` times.
     """
     runtime = find_runtime(path)
     if runtime.only_npu and accelerator != "npu":
@@ -94,7 +138,7 @@ def check_accelerator(
     if accelerator == "gpu" and runtime.name != "tflite":
         return Checked(accelerator, "not run", f"verify runs {path.suffix} files on the CPU only")
     command = [sys.executable, "-m", "edgeshift.runtimes.accelerated", str(path), accelerator]
-    command += [] if against is None else [str(against)]
+    command.append(msgspec.json.encode(references).decode())
     try:
         done = run_process(command, SECONDS, lambda line: advance() if line == FRAME_DONE else None)
     except DeviceError as error:
@@ -142,23 +186,37 @@ def _states(*specs: StreamSpec) -> tuple[object, ...]:
     return tuple(sorted((state.name, state.shape) for state in spec.states) for spec in specs)
 
 
-def check_here(path: Path, accelerator: str, against: Path | None = None) -> Checked:
+def check_here(path: Path, accelerator: str, references: References = References()) -> Checked:  # noqa: B008
     """Check an artifact on an accelerator in this process. Arguments as for ``check_accelerator``."""
     from edgeshift.runtimes import load
-    from edgeshift.stream.first_difference import first_difference
+    from edgeshift.stream.first_difference import find_difference, limit_of, original_limit, sample_pictures, steps
     from edgeshift.stream.selfcheck import self_check
 
+    against = None if references.against is None else Path(references.against)
     try:
         # The CPU is what other accelerators are compared with. It is compared with itself as a test of the check.
         compiled = find_runtime(path).only_npu
         opened = load(path) if accelerator == "cpu" or compiled else load(path, accelerator=accelerator)
         model = opened.each_camera()[0]  # verify itself checks the first camera, too
-        result = self_check(model)
-        check = tuple(result.problems)
+        check = tuple(self_check(model, _say_frame).problems)
+        pictures = sample_pictures(model.spec)
+        # All frames are run before torch is imported, which the accelerator's library need not know.
+        taken = list(steps(model, pictures, _say_frame))
+        transcript = _replay(model, references.transcript)
+        # A GPU computes an int8 graph in float, so its results differ more than the bounds of the self-check allow.
+        in_float = accelerator == "gpu" and model.spec.precision == "int8"
         if compiled and against is None:
-            return not_compared(accelerator, check, model.runtime, model.placement, _share(model))
-        reference = load(path if against is None else against).each_camera()[0]
-        found = first_difference(model, reference, advance=lambda: print(FRAME_DONE, flush=True))
+            done = not_compared(accelerator, check, model.runtime, model.placement, _share(model))
+        else:
+            reference = load(path if against is None else against).each_camera()[0]
+            found = find_difference(taken, steps(reference, pictures), limit_of(model))
+            done = in_words(accelerator, found, check, model.placement, model.runtime, in_float=in_float)
+            if against is not None:
+                done = replace(done, detail=f"{done.detail}; compared with {printable(against.name)} on the CPU")
+        original = original_of(model.spec, references)
+        if original is not None:
+            limit = original_limit(model.spec, model.processor)
+            done = add_original(done, original, find_difference(taken, steps(original, pictures), limit))
     except AcceleratorError as error:
         if error.refused:
             reasons = "; ".join(f"{operator} ({reason})" for operator, reason in error.refused.items())
@@ -166,11 +224,64 @@ def check_here(path: Path, accelerator: str, against: Path | None = None) -> Che
         return Checked(accelerator, "not run", printable(str(error)).removeprefix(f"{path}: "))
     except EdgeshiftError as error:
         return Checked(accelerator, "not run", one_line(error, 300))
-    # A GPU computes an int8 graph in float, so its results differ more than the bounds of the self-check allow.
-    in_float = accelerator == "gpu" and model.spec.precision == "int8"
-    done = in_words(accelerator, found, check, model.placement, model.runtime, in_float=in_float)
-    detail = done.detail if against is None else f"{done.detail}; compared with {printable(against.name)} on the CPU"
-    return replace(done, detail=detail, share=_share(model))
+    return add_transcript(replace(done, share=_share(model)), transcript, in_float=in_float)
+
+
+def frames_of_check(spec: StreamSpec) -> int:
+    """Return how often the check of an artifact on an accelerator calls ``advance``."""
+    from edgeshift.stream.parity import MIN_FRAMES
+    from edgeshift.stream.selfcheck import runs_of_check
+
+    return runs_of_check(spec) + MIN_FRAMES
+
+
+def _say_frame() -> None:
+    print(FRAME_DONE, flush=True)
+
+
+def original_of(spec: StreamSpec, references: References) -> Model | None:
+    """Return the network that an artifact was made from, for comparison; None: it is not known, or torch is missing.
+
+    Raises:
+        EdgeshiftError: as ``edgeshift.runtimes.original.find_original``.
+    """
+    from edgeshift.runtimes.original import find_original
+
+    weights = None if references.weights is None else Path(references.weights)
+    source, _ = find_original(spec, weights, references.network)
+    if source is None:
+        return None
+    from edgeshift.runtimes.pytorch import references as networks
+
+    return networks(source, spec.precision, TARGETS.get(spec.target), frames=spec.frames)[0]
+
+
+def add_original(done: Checked, original: Model, found: Difference) -> Checked:
+    """Return a result with the comparison with the original network."""
+    compared = Compared(original.runtime, found.frames, found.error, found.state_error, found.frame, found.state)
+    if found.frame is None:
+        return replace(done, original=compared)
+    detail = f"{done.detail}; against {original.runtime}, wrong from frame {found.frame}, {found.state}"
+    return replace(done, verdict="wrong", detail=detail, original=compared)
+
+
+def add_transcript(done: Checked, differences: tuple[str, ...] | None, *, in_float: bool = False) -> Checked:
+    """Return a result with the differences to a golden transcript; None: it was not replayed.
+
+    ``in_float`` says that the accelerator computes an int8 graph in float, which may then have differences.
+    """
+    done = replace(done, transcript=differences)
+    if not differences or in_float:
+        return done
+    more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
+    return replace(done, verdict="wrong", detail=f"{done.detail}; transcript: {differences[0]}{more}")
+
+
+def _replay(model: Model, transcript: str | None) -> tuple[str, ...] | None:
+    from edgeshift.stream.replay import replay
+    from edgeshift.stream.transcript import read_transcript
+
+    return None if transcript is None else tuple(replay(model, read_transcript(Path(transcript))))
 
 
 def in_words(
@@ -224,7 +335,7 @@ def _share(model: Model) -> float | None:
 def not_compared(
     accelerator: str, failures: tuple[str, ...], runtime: str, ran_on: Placement, share: float | None = 1.0
 ) -> Checked:
-    """Return the result for a file that the CPU cannot run, so that only its self-check is run.
+    """Return the result for a file of which only the self-check is run: the CPU cannot run it.
 
     Args:
         accelerator: name of the accelerator.
@@ -242,4 +353,5 @@ def not_compared(
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(check_here(Path(sys.argv[1]), sys.argv[2], *map(Path, sys.argv[3:4]))).decode())
+    wanted = msgspec.json.decode(sys.argv[3], type=References)
+    print(msgspec.json.encode(check_here(Path(sys.argv[1]), sys.argv[2], wanted)).decode())

@@ -12,17 +12,26 @@ import numpy as np
 
 from edgeshift._system.files import sha256
 from edgeshift._system.process import CommandResult, OnLine
+from edgeshift._system.text import printable
 from edgeshift.artifact.file import read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices.messages import MARK, Message, read_messages
 from edgeshift.benchmarks.devices.native import NativeDevice
 from edgeshift.errors import DeviceError, EdgeshiftError, one_line
 from edgeshift.runtimes import load
-from edgeshift.runtimes.accelerated import SECONDS, Checked, in_words, not_compared
-from edgeshift.stream.first_difference import Step, find_difference, sample_pictures, steps
+from edgeshift.runtimes.accelerated import (
+    SECONDS,
+    Checked,
+    References,
+    add_original,
+    in_words,
+    not_compared,
+    original_of,
+)
+from edgeshift.stream.first_difference import Step, find_difference, original_limit, sample_pictures, steps
 from edgeshift.stream.parity import to_real
 from edgeshift.stream.placement import Placement, placement_of
-from edgeshift.stream.selfcheck import BOUNDS, ORIGINAL, Bound
+from edgeshift.stream.selfcheck import BOUNDS, ORIGINAL, Bound, runs_of_check
 from edgeshift.targets import find_runtime, suffix_of
 
 #: Runs a command of the agent: its arguments, and what is called with each line that it prints.
@@ -51,36 +60,40 @@ def check_with_agent(
     name: str,
     path: Path,
     agent: Callable[[Path], tuple[Run, Callable[[Path], str]]],
-    against: Path | None = None,
+    references: References = References(),  # noqa: B008 - it cannot be changed
     ran_on: Placement | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Checked:
-    """Run the self-check of an artifact and 32 frames with the native agent, and compare the frames with this CPU.
+    """Run the self-check of an artifact and 32 frames with the native agent, and compare the frames.
+
+    They are compared with this machine's CPU and with the original network.
 
     Args:
         name: name of the device in the result.
         path: an artifact that is known to be sound.
         agent: prepares the agent; called with an empty folder. Returns how a command of the agent is run, and how a
             file is sent to the device, which returns its path there.
-        against: an artifact of the same network that the CPU runs, for a ``path`` that is compiled for an NPU; None:
-            then only the self-check is run.
+        references: what the results are compared with. Without ``against``, one that is compiled for an NPU is compared
+            with the original network only. A transcript is not replayed.
         ran_on: where the graph runs; None: the name of the runtime says it.
-        advance: called after every frame.
+        advance: called ``frames_of_check`` times: after the self-check, and after every frame.
     """
-    compiled = find_runtime(path).only_npu
+    against = None if references.against is None else Path(references.against)
+    compared = against if find_runtime(path).only_npu else path  # what this CPU runs; None: nothing
+    spec = read_artifact(path).spec
     try:
         with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
             run, push = agent(Path(folder))
             there = push(path)
             failures, runtime = _self_check(run, there)
-            placement = placement_of(ran_on, runtime)
-            if compiled and against is None:
-                return not_compared(name, failures, runtime, placement)
-            model = load(path if against is None else against).each_camera()[0]
-            pictures = sample_pictures(model.spec)
+            for _ in range(runs_of_check(spec)):
+                advance()
+            pictures = sample_pictures(spec)
             frames = Path(folder) / "frames.npy"
             np.save(frames, pictures)
             found = _read(run, ["states", there, push(frames)], advance)
+        model = None if compared is None else load(compared).each_camera()[0]
+        original = original_of(spec, references)
     except DeviceError as error:
         hung = isinstance(error.__cause__, subprocess.TimeoutExpired)
         return Checked(name, "crashes" if hung else "not run", one_line(error, 300).removeprefix(f"{name}: "))
@@ -88,18 +101,27 @@ def check_with_agent(
         return Checked(name, "crashes", one_line(error, 300))
     except EdgeshiftError as error:
         return Checked(name, "not run", one_line(error, 300).removeprefix(f"{path}: "))
-    spec = read_artifact(path).spec
-    taken = (_step(spec, message) for message in found)
-    difference = find_difference(taken, steps(model, pictures), _limit(spec, placement))
-    done = in_words(name, difference, failures, placement, found[-1].runtime)
-    if against is not None:
-        done = replace(done, detail=f"{done.detail}; compared with {against.name} on the CPU")
+    placement = placement_of(ran_on, runtime)
     on_cpu = placement.accelerator == "cpu"
+    taken = [_step(spec, message) for message in found]
+    if model is None:
+        done = not_compared(name, failures, runtime, placement)
+    else:
+        difference = find_difference(taken, steps(model, pictures), _limit(spec, placement))
+        done = in_words(name, difference, failures, placement, runtime)
+    if against is not None:
+        done = replace(done, detail=f"{done.detail}; compared with {printable(against.name)} on the CPU")
+    if original is not None:
+        limit = original_limit(spec, "cpu" if on_cpu else "npu")
+        done = add_original(done, original, find_difference(taken, steps(original, pictures), limit))
     return replace(done, share=(spec.graph.delegated if spec.graph else None) if on_cpu else 1.0)
 
 
 def check_on_device(
-    device: NativeDevice, path: Path, against: Path | None = None, advance: Callable[[], None] = lambda: None
+    device: NativeDevice,
+    path: Path,
+    references: References = References(),  # noqa: B008 - it cannot be changed
+    advance: Callable[[], None] = lambda: None,
 ) -> Checked:
     """Check an artifact on a device; see ``check_with_agent``. The device must have accepted the artifact."""
 
@@ -110,7 +132,7 @@ def check_on_device(
             lambda file: device.push(file, f"verify_{sha256(file.read_bytes())[:12]}{suffix_of(file)}"),
         )
 
-    return check_with_agent(device.name, path, prepare, against, None, advance)
+    return check_with_agent(device.name, path, prepare, references, None, advance)
 
 
 def _limit(spec: StreamSpec, placement: Placement) -> Bound:

@@ -16,7 +16,7 @@ from edgeshift.benchmarks.devices.agent_check import Run, check_with_agent
 from edgeshift.benchmarks.devices.litert_library import find_library
 from edgeshift.benchmarks.devices.native import AGENTS, PROGRAM, require_native
 from edgeshift.errors import DeviceError
-from edgeshift.runtimes.accelerated import ACCELERATORS, SECONDS, Checked, check_accelerator
+from edgeshift.runtimes.accelerated import ACCELERATORS, SECONDS, Checked, References, check_accelerator
 from edgeshift.stream.placement import Placement
 
 MACHINE = "aarch64"
@@ -50,20 +50,26 @@ PROCESSORS = {
 NAMES = (*ACCELERATORS, *PROCESSORS)
 
 
-def check(path: Path, name: str, against: Path | None = None, advance: Callable[[], None] = lambda: None) -> Checked:
+def check(
+    path: Path,
+    name: str,
+    references: References = References(),  # noqa: B008 - it cannot be changed
+    advance: Callable[[], None] = lambda: None,
+) -> Checked:
     """Check an artifact on an accelerator or on an emulated processor. Arguments are as for ``check_accelerator``.
 
     Args:
         name: a name in ``NAMES``.
     """
     if name in PROCESSORS:
-        return check_processor(path, name, advance)
-    return check_accelerator(path, name, against, advance)
+        return check_processor(path, name, references, advance)
+    return check_accelerator(path, name, references, advance)
 
 
 def check_processor(
     path: Path,
     name: str,
+    references: References = References(),  # noqa: B008 - it cannot be changed
     advance: Callable[[], None] = lambda: None,
     *,
     agents: Path = AGENTS,
@@ -74,6 +80,7 @@ def check_processor(
     Args:
         path: an artifact that is known to be sound.
         name: a name in ``PROCESSORS``.
+        references: what its results are compared with, besides this CPU.
         advance: called after every frame.
         agents: the folder of `make agents`.
         library: LiteRT's library for aarch64, or a package that contains it; None: see ``find_library``.
@@ -85,7 +92,7 @@ def check_processor(
         return lambda words, on_line: run_process([*command, *words], SECONDS, on_line), str
 
     ran_on = Placement(accelerator="cpu", device=f"{name}, emulated")
-    return check_with_agent(name, path, prepare, ran_on=ran_on, advance=advance)
+    return check_with_agent(name, path, prepare, references, ran_on, advance)
 
 
 def board_folder(folder: Path, processor: Processor) -> None:

@@ -31,7 +31,7 @@ from edgeshift.benchmarks.studies.command import (
     study,
 )
 from edgeshift.errors import EdgeshiftError, unknown
-from edgeshift.runtimes.accelerated import Checked
+from edgeshift.runtimes.accelerated import Checked, References
 
 #: The networks of the matrix.
 MODELS = ("tsm_mobilenet_v2", "stsm_mobilenet_v2", "tsam_mobilenet_v2", "tsm_resnet50")
@@ -52,7 +52,7 @@ CASES = (
     ("Hexagon v75 (QNN)", "npu", "qnn", "int8", ()),
     ("Ethos-U (Vela)", "npu", "tflite", "int8", ()),
 )
-COLUMNS = ("model", "accelerator", "precision", "share", "result", "logits", "states", "verified by")
+COLUMNS = ("model", "accelerator", "precision", "share", "result", "logits", "states", "against PyTorch", "verified by")
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -127,12 +127,18 @@ def measure(out: Path, model: str, case: tuple[str, str, str, str, tuple[str, ..
             if reason:
                 return Row(model, accelerator, precision, "", Checked(name, "not run", f"conversion failed: {reason}"))
             read_artifact(made)  # an artifact that is not sound ends the study with its message
-        return Row(model, accelerator, precision, _digest(*files), emulated.check(path, name, reference))
+        return Row(model, accelerator, precision, _digest(*files), _check(path, name, reference))
 
-    # A row that was not run is tried again, because what was missing may be installed now.
-    return stored_result(
-        file, Row, lambda row: stored or (row.checked.verdict != "not run" and row.digest == _digest(*files)), check
-    )
+    def is_valid(row: Row) -> bool:
+        """Whether a stored row is kept. What was missing for a row that was not run may be installed now."""
+        compared = row.checked.original is not None or row.checked.verdict == "estimate"
+        return stored or (row.checked.verdict != "not run" and compared and row.digest == _digest(*files))
+
+    return stored_result(file, Row, is_valid, check)
+
+
+def _check(path: Path, name: str, reference: Path | None) -> Checked:
+    return emulated.check(path, name, References(against=None if reference is None else str(reference)))
 
 
 def convert(path: Path, model: str, target: str, precision: str, options: tuple[str, ...]) -> str:
@@ -159,9 +165,10 @@ def cells(row: Row) -> tuple[str, ...]:
         result = f"wrong from frame {done.frame}, {done.state}"
     logits = "-" if done.error is None else f"{done.error:.2g}"
     states = "-" if done.state_error is None else f"{done.state_error:.2g}"
+    original = "-" if done.original is None else f"{done.original.error:.2g}, {done.original.state_error:.2g}"
     share = "-" if done.share is None else f"{done.share:.0%}"
     names = row.model, row.accelerator, row.precision
-    return *names, share, result.replace("|", "/"), logits, states, done.runtime or "-"
+    return *names, share, result.replace("|", "/"), logits, states, original, done.runtime or "-"
 
 
 def _digest(*files: Path) -> str:

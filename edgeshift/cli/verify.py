@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from edgeshift.cli.effect import ALWAYS, DECIDED, decide, needs
 from edgeshift.cli.facts import UNTRAINED, Facts, float_layer_facts, inputs_of, note_facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Litert, Qnn, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
-from edgeshift.errors import CheckFailedError, EdgeshiftError, missing, unknown
+from edgeshift.errors import CheckFailedError, EdgeshiftError, unknown
 from edgeshift.targets import TARGETS, find_runtime
 
 #: What is said about the self-check of an artifact that an older version of edgeshift made.
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from edgeshift.benchmarks.devices.native import NativeDevice
     from edgeshift.checkpoints import Checkpoint
     from edgeshift.converters.tflite.layers import LayerError
-    from edgeshift.runtimes.accelerated import Checked
+    from edgeshift.runtimes.accelerated import Checked, References
     from edgeshift.stream import Model
     from edgeshift.stream.selfcheck import SelfCheck
     from edgeshift.stream.transcript import Transcript
@@ -76,19 +75,19 @@ def run(
         network: The file and function of the network of your own code that the artifact was made from. The file is run.
         layers: Also compare each layer of a .tflite artifact with the original over the same frames, or over the same
             windows for a clip, and list those that lose most.
-        accelerators: Also run the artifact on these accelerators, and compare logits and states with the CPU's over
-            32 frames: cpu, gpu, npu, cortex-a72, cortex-a76, several with commas, or all for those that can be used
-            here. gpu is LiteRT's GPU accelerator. npu is Qualcomm's NPU or its simulator for a .qnn.onnx artifact: the
-            self-check is run, and with --against also the 32 frames. For other artifacts, npu is an estimate by Arm's
-            compiler Vela, if it is installed. cortex-a72 and cortex-a76 are the processors of a Raspberry Pi 4 and 5,
-            which qemu emulates (Debian: qemu-user-static) while the native agent (make agents) runs a .tflite artifact.
-            On an accelerator, the self-check and the 32 frames are run for the first camera of a --batch artifact;
-            the comparison with the original and --transcript are run on the default runtime.
+        accelerators: Also run the artifact on these accelerators: cpu, gpu, npu, cortex-a72, cortex-a76, several with
+            commas, or all for those that can be used here. Each runs the self-check and --transcript, and 32 frames
+            whose logits and states are compared with the CPU's and with the original's. gpu is LiteRT's GPU
+            accelerator. npu is Qualcomm's NPU or its simulator for a .qnn.onnx artifact, which the CPU cannot run: for
+            that comparison, give --against. For other artifacts, npu is an estimate by Arm's compiler Vela, if it is
+            installed. cortex-a72 and cortex-a76 are the processors of a Raspberry Pi 4 and 5, which qemu emulates
+            (Debian: qemu-user-static) while the native agent (make agents) runs a .tflite artifact, without
+            --transcript. Of a --batch artifact, the first camera is checked on accelerators.
         against: The int8 .onnx artifact of the same network. The CPU cannot run a .qnn.onnx artifact, so it runs this
             one, and logits and states of both are compared over 32 frames.
         device: Also run a .tflite or .qnn.onnx artifact on this device, ssh://user@host or adb: the self-check, and 32
-            frames whose logits and states are compared with this machine's. The native agent (make agents) runs it,
-            which needs no Python there. For a .qnn.onnx artifact, --against gives what is compared.
+            frames whose logits and states are compared as those on an accelerator. The native agent (make agents) runs
+            it, which needs no Python there.
         transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:
@@ -106,9 +105,9 @@ def run(
     Exit status: 1 if a check fails.
     """
     from edgeshift.runtimes import load
-    from edgeshift.runtimes.accelerated import require_same_network
+    from edgeshift.runtimes.accelerated import References, require_same_network
     from edgeshift.stream.parity import failures
-    from edgeshift.stream.selfcheck import self_check
+    from edgeshift.stream.selfcheck import runs_of_check, self_check
     from edgeshift.stream.transcript import read_transcript
 
     bars = ProgressBars()
@@ -122,8 +121,8 @@ def run(
         model = whole.each_camera()[0]
         if against is not None:
             require_same_network(model.spec, file, load(against, isolate=True).spec, against)
-    with bars.stage("self-check"):
-        check = self_check(model)
+    with bars.stage("self-check", runs_of_check(model.spec)) as advance:
+        check = self_check(model, advance)
     if layers and model.spec.target != "tflite":
         raise EdgeshiftError(f"{file}: --layers reads .tflite artifacts: convert with --target tflite")
     differences = None if golden is None else _replay(model, golden, bars)
@@ -144,8 +143,11 @@ def run(
         more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
         problems.insert(0, f"transcript: {differences[0]}{more}")
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
-    checked = _check_accelerators(file, wanted, against, bars)
-    on_device = [] if board is None else [_check_device(board, file, against, bars)]
+    references = References(
+        against=_text(against), weights=_text(weights), network=network, transcript=_text(transcript)
+    )
+    checked = _check_accelerators(model.spec, file, wanted, references, bars)
+    on_device = [] if board is None else [_check_device(board, model.spec, file, references, bars)]
     failed = ("wrong", "falls back", "crashes", *(() if accelerators == ALL_ACCELERATORS else ("not run",)))
     problems += [f"{done.accelerator}: {done.detail}" for done in checked if done.verdict in failed]
     problems += [f"{done.accelerator}: {done.detail}" for done in on_device if done.verdict != "computes"]
@@ -174,12 +176,7 @@ def run(
             verdict = f"FAILED: {len(differences)} differences" if differences else "ok"
             calls = len(golden.calls) + len(golden.rule_calls)
             facts.insert(2, ("transcript", f"{calls} calls, written with {golden.runtime}: {verdict}"))
-        for done in (*checked, *on_device):
-            facts.append((f"on {done.accelerator}", done.detail))
-            if done.runtime is not None:
-                facts.append(("  executed by", done.runtime))
-            if done.ran_on is not None:
-                facts.append(("  ran on", done.ran_on.text))
+        facts += [fact for done in (*checked, *on_device) for fact in _accelerator_facts(done)]
         print_facts(str(file), facts)
         if errors is not None:
             _print_layers(errors, "window" if model.spec.mode == "clip" else "frame")
@@ -189,6 +186,26 @@ def run(
         raise CheckFailedError(f"{file}: " + "; ".join(problems))
     if not as_json:
         print_next("edgeshift", "demo", file, "--headless")
+
+
+def _accelerator_facts(done: Checked) -> Facts:
+    """Return what is printed of the check on an accelerator."""
+    facts: Facts = [(f"on {done.accelerator}", done.detail)]
+    if (found := done.original) is not None:
+        size = f"logits {found.error:.2g} of their range, states {found.state_error:.2g} deviations"
+        facts.append(("  original", f"{found.reference}, {found.frames} frames, largest differences: {size}"))
+    if done.transcript is not None:
+        allowed = ", because it computes in float" if done.verdict == "computes" else ""
+        facts.append(("  transcript", f"{len(done.transcript)} differences{allowed}" if done.transcript else "ok"))
+    if done.runtime is not None:
+        facts.append(("  executed by", done.runtime))
+    if done.ran_on is not None:
+        facts.append(("  ran on", done.ran_on.text))
+    return facts
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _accelerators(names: str | None) -> tuple[str, ...]:
@@ -228,23 +245,27 @@ def _open_device(name: str, file: Path, litert: Path | None, qnn: Path | None, b
     return board
 
 
-def _check_device(board: NativeDevice, file: Path, against: Path | None, bars: ProgressBars) -> Checked:
+def _check_device(
+    board: NativeDevice, spec: StreamSpec, file: Path, references: References, bars: ProgressBars
+) -> Checked:
     from edgeshift.benchmarks.devices.agent_check import check_on_device
     from edgeshift.benchmarks.devices.find import device_lock
-    from edgeshift.stream.parity import MIN_FRAMES
+    from edgeshift.runtimes.accelerated import frames_of_check
 
-    with device_lock(board), bars.stage(board.name, MIN_FRAMES) as advance:
-        return check_on_device(board, file, against, advance)
+    with device_lock(board), bars.stage(board.name, frames_of_check(spec)) as advance:
+        return check_on_device(board, file, references, advance)
 
 
-def _check_accelerators(file: Path, names: tuple[str, ...], against: Path | None, bars: ProgressBars) -> list[Checked]:
+def _check_accelerators(
+    spec: StreamSpec, file: Path, names: tuple[str, ...], references: References, bars: ProgressBars
+) -> list[Checked]:
     from edgeshift.benchmarks.devices.emulated import check
-    from edgeshift.stream.parity import MIN_FRAMES
+    from edgeshift.runtimes.accelerated import frames_of_check
 
     found = []
     for name in names:
-        with bars.stage(name, MIN_FRAMES) as advance:
-            found.append(check(file, name, against, advance))
+        with bars.stage(name, frames_of_check(spec)) as advance:
+            found.append(check(file, name, references, advance))
     return found
 
 
@@ -278,31 +299,12 @@ def _original(
     spec: StreamSpec, weights: Path | None, network: str | None, bars: ProgressBars
 ) -> tuple[Checkpoint | None, str | None]:
     """Return the original of an artifact, or None and the reason why the artifact is not compared with it."""
-    if importlib.util.find_spec("torch") is None:
-        if weights is not None or network is not None:
-            raise missing("torch", "convert", "comparing with the checkpoint")
-        return None, "not run: torch is not installed"
-    from edgeshift._system.files import sha256
-    from edgeshift.checkpoints.source import UNTRAINED_WEIGHTS
-    from edgeshift.weights import all_shipped
+    from edgeshift.runtimes.original import find_original
 
-    if network is not None:
-        if not spec.model.adopted:
-            raise EdgeshiftError(f"--network is for networks of your own code, not for {spec.model.name}: leave it out")
-        with bars.stage("original"):
-            return _load_own(spec, network, weights), None
-    if spec.model.adopted:
-        return None, f"not run: give the code of the network ({spec.weights.source}) with --network"
-    if weights is None:
-        shipped = (path for path in all_shipped().values() if sha256(path.read_bytes()) == spec.weights.sha256)
-        weights = next(shipped, None)
-    if weights is None and spec.weights.source != UNTRAINED_WEIGHTS:
-        return None, f"not run: give the checkpoint ({spec.weights.source}) with --weights"
+    if network is not None and spec.model.adopted:
+        print_note(f"--network runs the code in {network.rpartition(':')[0]}")
     with bars.stage("original"):
-        source = _load_original(spec, weights)
-    if weights is None and source.description.weights.sha256 != spec.weights.sha256:
-        return None, "not run: the untrained weights of this machine differ from those of the artifact"
-    return source, None
+        return find_original(spec, weights, network)
 
 
 def _compare(model: Model, source: Checkpoint, bars: ProgressBars) -> ParitySpec:
@@ -361,43 +363,3 @@ def _print_layers(errors: list[LayerError], unit: str) -> None:
     columns = ("layer", "operator", "adds", "error", f"{unit} 1", f"worst {unit}", "range", "int8 step", "outside")
     print_table("Layers that lose most", columns, rows)
     print(LAYER_NOTES)
-
-
-def _load_own(spec: StreamSpec, network: str, weights: Path | None) -> Checkpoint:
-    """Adopt the network of the user's code again, as it was adopted for the artifact."""
-    from edgeshift.checkpoints.adoption.user_code import adopt_like
-
-    print_note(f"--network runs the code in {network.rpartition(':')[0]}")
-    source = adopt_like(spec, network, weights)
-    if source.description.weights.sha256 != spec.weights.sha256:
-        raise CheckFailedError(
-            f"the weights of {network} are not those this artifact was made from ({spec.weights.source})"
-        )
-    return source
-
-
-def _load_original(spec: StreamSpec, weights: Path | None) -> Checkpoint:
-    from edgeshift.checkpoints import load, load_for_streaming, weights_file
-    from edgeshift.checkpoints.source import untrained_source
-    from edgeshift.models.config import DIV
-
-    model = spec.model
-    if weights is None:
-        return untrained_source(model.name, size=model.size, width=model.width, depth=model.depth)
-    # Before the labels are compared: those of another checkpoint rarely fit, and the error would be about them.
-    if weights_file.read(weights).sha256 != spec.weights.sha256:
-        raise CheckFailedError(f"{weights} is not the checkpoint this artifact was made from ({spec.weights.source})")
-    read = load if spec.mode == "clip" else load_for_streaming
-    return read(
-        weights,
-        model=model.name,
-        size=model.size,
-        fit=spec.frame.fit,
-        order=spec.frame.order,
-        labels=spec.labels,
-        bidirectional=None if model.bidirectional else False,
-        stream_bidirectional=model.streamed_bidirectional,
-        shift_div=model.div if model.div != DIV else None,
-        depth=model.depth if model.table == "tsam" else None,
-        non_local=model.non_local,
-    )

@@ -15,7 +15,14 @@ import numpy.typing as npt
 
 from edgeshift.artifact.spec import LOGITS, StreamSpec
 from edgeshift.stream.model import Model
-from edgeshift.stream.parity import MIN_FRAMES, Run, frames_needed
+from edgeshift.stream.parity import (
+    MAX_ERROR,
+    MAX_NON_LOCAL_ERROR,
+    MAX_STATE_ERROR,
+    MIN_FRAMES,
+    Run,
+    frames_needed,
+)
 from edgeshift.stream.selfcheck import BOUNDS, ORIGINAL, Bound, check_frames, relative_error
 from edgeshift.stream.stream import Array
 
@@ -94,7 +101,7 @@ def steps(model: Model, pictures: npt.NDArray[np.uint8], advance: Callable[[], N
 
 
 def find_difference(candidate: Iterable[Step], reference: Iterable[Step], limit: Bound) -> Difference:
-    """Compare two runs of the same frames.
+    """Compare two runs of the same frames. States with the same name on both sides are compared.
 
     Args:
         candidate, reference: the results of each frame, or window; as many of both.
@@ -107,7 +114,8 @@ def find_difference(candidate: Iterable[Step], reference: Iterable[Step], limit:
     errors: list[dict[str, float]] = []
     for actual, expected in zip(candidate, reference, strict=True):
         logits.append((expected.logits.astype(np.float64), actual.logits.astype(np.float64)))
-        errors.append({name: relative_error(actual.states[name], state) for name, state in expected.states.items()})
+        names = [name for name in expected.states if name in actual.states]
+        errors.append({name: relative_error(actual.states[name], expected.states[name]) for name in names})
     span = float(np.ptp([row[0] for row in logits])) or 1.0
     found = Difference(len(logits), 0.0, 0.0, limit)
     shares = [float(np.abs(b - a).max()) / span for a, b in logits]
@@ -120,6 +128,24 @@ def find_difference(candidate: Iterable[Step], reference: Iterable[Step], limit:
             state = max(off, key=lambda name: np.inf if np.isnan(off[name]) else off[name])
             return Difference(found.frames, *worst, limit, frame, state)
     return Difference(found.frames, *worst, limit)
+
+
+def original_limit(spec: StreamSpec, processor: str) -> Bound:
+    """Return the same for a comparison with the original network.
+
+    An accelerator may be as far from it as the artifact on the CPU, by the limits of parity, or as far as it may be
+    from the CPU. Logits of int8 have no limit here, as in parity.
+
+    Args:
+        spec: the description of the artifact.
+        processor: the kind of processor that runs it, a key of ``BOUNDS``.
+    """
+    precision = spec.precision
+    if precision == "int8":
+        return Bound(np.inf, MAX_STATE_ERROR[precision])
+    own = BOUNDS[processor][precision]
+    logits = (MAX_NON_LOCAL_ERROR if spec.model.non_local is not None else MAX_ERROR)[precision]
+    return Bound(max(logits, own.logits), max(MAX_STATE_ERROR[precision], own.states))
 
 
 def limit_of(model: Model) -> Bound:

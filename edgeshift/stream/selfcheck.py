@@ -13,7 +13,7 @@ checked as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -144,8 +144,12 @@ def make_check(model: Model, seed: int = 7, *, original: bool = False) -> CheckS
     )
 
 
-def self_check(model: Model) -> SelfCheck:
+def self_check(model: Model, advance: Callable[[], None] = lambda: None) -> SelfCheck:
     """Run the self-check of an artifact twice.
+
+    Args:
+        model: the loaded artifact.
+        advance: called ``runs_of_check`` times, after each frame, window or sound.
 
     Raises:
         EdgeshiftError: the artifact has no self-check.
@@ -154,7 +158,7 @@ def self_check(model: Model) -> SelfCheck:
     if check is None:
         raise EdgeshiftError("the artifact has no self-check; convert the model again")
     expected = np.array(check.logits)
-    (first, states), (second, _) = (_run(model, check.seed, len(expected)) for _ in range(2))
+    (first, states), (second, _) = (_run(model, check.seed, len(expected), advance) for _ in range(2))
     repeatable = bool(np.array_equal(first, second))
     if check.tolerance is not None:
         error = float(np.abs(first - expected).max())
@@ -171,6 +175,11 @@ def self_check(model: Model) -> SelfCheck:
         repeatable=repeatable,
         version=model.spec.version,
     )
+
+
+def runs_of_check(spec: StreamSpec) -> int:
+    """Return how often the self-check runs the graph of an artifact; 0 if the artifact has none."""
+    return 0 if spec.check is None else 2 * len(spec.check.logits)
 
 
 def bound_of(spec: StreamSpec, processor: str) -> Bound:
@@ -195,23 +204,30 @@ def bound_for(spec: StreamSpec, processor: str, span: float, *, original: bool =
     return Bound(max(logits, 1e-6), bound.states)
 
 
-def _run(model: Model, seed: int, count: int) -> tuple[npt.NDArray[np.float64], dict[str, Array]]:
+def _run(
+    model: Model, seed: int, count: int, advance: Callable[[], None] = lambda: None
+) -> tuple[npt.NDArray[np.float64], dict[str, Array]]:
     """Run all test frames or windows and, if the network has a sound segment, the test sound.
 
     Args:
         model: the artifact.
         seed: seed of the frames and of the sound.
         count: number of rows of logits.
+        advance: called after each of them.
 
     Returns:
         The logits, [count, classes], those of the sound last; and sampled values of each state after the last frame.
     """
     run, size = Run(model), model.spec.frame
     frames = list(_check_frames(seed, count - _hears(model.spec) + model.spec.frames - 1, size.height, size.width))
-    logits = [run.logits(item) for item in run.inputs(frames)]
+    logits = []
+    for item in run.inputs(frames):
+        logits.append(run.logits(item))
+        advance()
     states = {name: sample(state) for name, state in run.states().items()}
     if _hears(model.spec):
         logits.append(answer_to_check_sound(model, seed))
+        advance()
     return np.stack(logits).astype(np.float64), states
 
 

@@ -9,12 +9,17 @@ import sys
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from edgeshift.benchmarks.devices import emulated
+from edgeshift.checkpoints.source import untrained_source
 from edgeshift.errors import EdgeshiftError
-from edgeshift.runtimes import load
-from edgeshift.runtimes.accelerated import Checked, check_here, require_same_network
+from edgeshift.runtimes import accelerated, load
+from edgeshift.runtimes.accelerated import Checked, References, check_here, require_same_network
+from edgeshift.runtimes.pytorch import reference
 from edgeshift.stream import Model
+from edgeshift.stream.replay import write_transcript
+from edgeshift.stream.transcript import encode_transcript
 
 SIMULATOR = importlib.util.find_spec("onnxruntime_qnn") is not None and sys.platform == "linux"
 needs_simulator = pytest.mark.skipif(not SIMULATOR, reason='pip install ".[qnn]", on Linux x86-64')
@@ -44,6 +49,36 @@ def test_a_failed_check_is_status_1(run, made, monkeypatch, verdict, detail):
     monkeypatch.setattr(emulated, "check_accelerator", lambda *_: answer)
     done = run("verify", made("tsm", "fp32").path, "--accelerator", "gpu")
     assert done.status == 1 and f"gpu: {detail}" in done.err and detail in done.out
+
+
+def test_every_check_of_the_file_runs_on_an_accelerator(run, made, tmp_path):
+    path, transcript = made("tsm", "fp32").path, tmp_path / "t.json"
+    assert run("transcript", path, "--out", transcript).status == 0
+    done = run("verify", path, "--accelerator", "cpu", "--transcript", transcript, "--json")
+    (row,) = json.loads(done.out)["accelerators"]
+    assert done.status == 0 and row["verdict"] == "computes" and row["self_check"] == row["transcript"] == [], done.err
+    original = row["original"]
+    assert original["reference"].startswith("PyTorch") and original["frames"] == 32 and original["frame"] is None
+    assert 0 < original["error"] < 1e-4 and 0 < original["state_error"] < 1e-3
+
+
+def test_an_accelerator_that_leaves_the_original_or_the_transcript_is_wrong(made, tmp_path, monkeypatch):
+    """The artifact is right, and the weights that it is compared with are others."""
+    path = made("tsm", "fp32").path
+    source = untrained_source("tsm_mobilenet_v2", size=64)
+    with torch.no_grad():
+        next(parameter for parameter in source.network.parameters() if parameter.ndim == 4).mul_(1.5)
+    other = reference(source)
+    monkeypatch.setattr(accelerated, "original_of", lambda spec, references: other)
+    done = check_here(path, "cpu")
+    assert done.verdict == "wrong" and done.original.frame == 0 and done.error == 0.0
+    assert "against PyTorch" in done.detail and f"wrong from frame 0, {done.original.state}" in done.detail
+    monkeypatch.setattr(accelerated, "original_of", lambda spec, references: None)
+    wanted = write_transcript(load(path))
+    changed = {name: tuple(value + 9 for value in row) for name, row in wanted.samples.items()}
+    (tmp_path / "t.json").write_bytes(encode_transcript(msgspec.structs.replace(wanted, samples=changed)))
+    done = check_here(path, "cpu", References(transcript=str(tmp_path / "t.json")))
+    assert done.verdict == "wrong" and done.transcript and "; transcript: " in done.detail
 
 
 def test_unknown_accelerators_are_refused(run, made):
@@ -80,10 +115,11 @@ def test_a_compiled_file_is_compared_with_the_same_network_on_the_cpu(run, made)
 
 @pytest.mark.slow
 @needs_simulator
-def test_without_a_reference_a_compiled_file_runs_its_self_check_only(run, made):
+def test_without_a_reference_a_compiled_file_is_compared_with_the_original_only(run, made):
     done = run("verify", made("tsm", "int8", "qnn").path, "--accelerator", "npu")
     assert done.status == 0 and "not compared with the CPU: for that, add --against FILE.onnx" in done.out, done.err
     assert "npu simulator (Hexagon v75): all operators" in done.out
+    assert "(eager), 32 frames, largest differences: logits 0." in done.out, "the original is known"
 
 
 class Forgetful:
@@ -113,7 +149,7 @@ def test_a_state_that_a_compiled_file_loses_is_named_with_its_frame(made, monkey
     compiled = load(path)
     faulty = Model(compiled.spec, compiled.runtime, lambda: Forgetful(compiled._executor(), lost), "cpu")
     monkeypatch.setattr("edgeshift.runtimes.load", lambda file: faulty if file == path else reference)
-    done = check_here(path, "npu", against)
+    done = check_here(path, "npu", References(against=str(against)))
     assert done.verdict == "wrong" and done.detail.startswith(f"wrong from frame {done.frame}, {lost} (")
     assert done.frame is not None and done.frame < 3 and done.state == lost
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from doubles import LABELS, stream_spec
 
-from edgeshift.cli import verify
 from edgeshift.models import ModelConfig
+from edgeshift.runtimes import original
 
 SHA = "a" * 64
 
@@ -29,5 +29,5 @@ def test_what_the_tensors_do_not_show_is_passed_on(monkeypatch, tmp_path, config
     given = {}
     monkeypatch.setattr("edgeshift.checkpoints.weights_file.read", lambda path: SimpleNamespace(sha256=SHA))
     monkeypatch.setattr("edgeshift.checkpoints.load_for_streaming", lambda path, **options: given.update(options))
-    verify._load_original(spec, tmp_path / "w.pth")
+    original._load(spec, tmp_path / "w.pth")
     assert {name: given[name] for name in expected} == expected and given["model"] == spec.model.name

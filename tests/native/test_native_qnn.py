@@ -29,6 +29,7 @@ from edgeshift.benchmarks.studies.native_library import Image, NativeLibrary, li
 from edgeshift.cli import main
 from edgeshift.errors import ArtifactError, EdgeshiftError
 from edgeshift.runtimes import load, qnn
+from edgeshift.runtimes.accelerated import References, frames_of_check
 from edgeshift.stream.replay import write_transcript
 from edgeshift.stream.selfcheck import self_check
 from edgeshift.stream.transcript import encode_transcript
@@ -229,9 +230,10 @@ def test_the_agent_compares_frames_with_the_cpu(made, device: NativeDevice, arti
     assert alone.verdict == "computes" and "the self-check passes; not compared with the CPU" in alone.detail
     calls: list[None] = []
     against = made("tsm", "int8", "onnx").path
-    done = check_on_device(device, artifact, against, lambda: calls.append(None))
-    assert done.verdict == "computes" and done.frames == len(calls) == 32, done.detail
+    done = check_on_device(device, artifact, References(against=str(against)), lambda: calls.append(None))
+    assert done.verdict == "computes" and done.frames == 32, done.detail
     assert done.ran_on.text == "npu simulator (Hexagon v75): all operators" and done.share == 1.0
+    assert len(calls) == frames_of_check(read_artifact(artifact).spec)
     assert against.name in done.detail and done.error > 0
 
 

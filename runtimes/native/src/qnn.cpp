@@ -61,7 +61,7 @@ ort::Environment environment(const ort::Api &api, const std::string &provider) {
         if (status != nullptr) {
             const std::string reason = one_line(api.GetErrorMessage(status));
             api.ReleaseStatus(status);
-            throw Error(ES_NO_RUNTIME, "QNN's library " + edgeshift::quoted(provider) + " cannot be opened: " + reason +
+            throw Error(ES_NO_RUNTIME, "QNN's library " + edgeshift::quoted(provider, 300) + " cannot be opened: " + reason +
                                            "; put " + kLibrary + " beside ONNX Runtime's library, or give its path in the " +
                                            "environment variable " + kVariable + ". The Python package onnxruntime-qnn " +
                                            "contains it, and for Android com.qualcomm.qti:onnxruntime-android-qnn");

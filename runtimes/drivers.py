@@ -33,7 +33,7 @@ class Accelerator:
     """A way to run or to check artifacts on something else than the CPU.
 
     Attributes:
-        name: "gpu" or "npu".
+        name: "gpu" or "npu"; of an emulated processor, its names for ``verify --accelerator``.
         through: the package that uses it.
         version: version of that package; None: it is not installed.
         drivers: drivers that were found; they may still not work. Empty for packages that need none.
@@ -67,10 +67,25 @@ def find_accelerators() -> list[Accelerator]:
         Accelerator(
             "gpu", "onnxruntime-gpu", cuda, nvidia, _on_nvidia(cuda, nvidia, "bench --option provider=cuda uses it")
         ),
+        _torch(nvidia),
         Accelerator("npu", "ethos-u-vela", vela, (), npu),
         Accelerator("npu", "onnxruntime-qnn", qnn, (), hexagon),
         *(_sdk(vendor.package, vendor.title) for vendor in VENDORS),
     ]
+
+
+def _torch(drivers: tuple[str, ...]) -> Accelerator:
+    """Return what is known of PyTorch. The version of a build for the CPU ends with "+cpu", as PyTorch names it."""
+    found = _version("torch")
+    if found is not None and found.endswith("+cpu"):
+        return Accelerator("gpu", "torch", found, (), "a build for the CPU, without CUDA")
+    return Accelerator(
+        "gpu",
+        "torch",
+        found,
+        drivers,
+        _on_nvidia(found, drivers, "python -m edgeshift.benchmarks.studies.nvidia uses it"),
+    )
 
 
 def vulkan_drivers() -> tuple[str, ...]:

@@ -6,8 +6,10 @@ nothing about the processor's speed. The native agent runs the artifact; see ``e
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +19,15 @@ from edgeshift.benchmarks.devices.litert_library import find_library
 from edgeshift.benchmarks.devices.native import AGENTS, PROGRAM, require_native
 from edgeshift.errors import DeviceError
 from edgeshift.runtimes.accelerated import ACCELERATORS, SECONDS, Checked, References, check_accelerator
+from edgeshift.runtimes.drivers import Accelerator
 from edgeshift.stream.placement import Placement
 
 MACHINE = "aarch64"
 #: Names of the program that emulates one program of another processor. Debian's package is qemu-user-static.
 QEMU = ("qemu-aarch64-static", "qemu-aarch64")
 CORES = 4
+#: What it prints for its version, and how long that may take, seconds.
+QEMU_VERSION, QEMU_SECONDS = re.compile(r"version (\d[\d.]{0,20})"), 10.0
 
 
 class Processor(NamedTuple):
@@ -95,6 +100,28 @@ def check_processor(
     return check_with_agent(name, path, prepare, references, ran_on, advance)
 
 
+def find_emulator() -> Accelerator:
+    """Return what is installed here to emulate the processors of boards, and what is missing."""
+    qemu, program = _qemu(), AGENTS / f"{PROGRAM}-{MACHINE}"
+    version = None
+    if qemu is not None:
+        with suppress(DeviceError):
+            version = QEMU_VERSION.search(run_process([qemu, "--version"], QEMU_SECONDS).out)
+    if qemu is None:
+        remark = "not installed"
+    elif not program.is_file():
+        remark = "run `make agents` in edgeshift's repository for the agent that it runs"
+    else:
+        remark = f"edgeshift verify --accelerator {next(iter(PROCESSORS))} uses it"
+    return Accelerator(
+        ", ".join(PROCESSORS), QEMU[0], "" if qemu and not version else version and version[1], (), remark
+    )
+
+
+def _qemu() -> str | None:
+    return next(filter(None, map(shutil.which, QEMU)), None)
+
+
 def board_folder(folder: Path, processor: Processor) -> None:
     """Write the files from which a program learns what processor it runs on.
 
@@ -116,7 +143,7 @@ def board_folder(folder: Path, processor: Processor) -> None:
 
 def _agent(folder: Path, name: str, agents: Path, library: Path | None) -> list[str]:
     """Return the start of the agent's commands. ``folder`` is empty, and gets what the processor's programs need."""
-    qemu = next(filter(None, map(shutil.which, QEMU)), None)
+    qemu = _qemu()
     if qemu is None:
         raise DeviceError(f"{QEMU[0]} is not installed, which emulates it (Debian: apt install qemu-user-static)")
     program, libraries = agents / f"{PROGRAM}-{MACHINE}", agents / f"glibc-{MACHINE}"

@@ -25,6 +25,7 @@ from edgeshift.benchmarks.studies.machine import Machine, load_average, this_mac
 from edgeshift.benchmarks.studies.repeats import ROUNDS
 from edgeshift.errors import EdgeshiftError
 from edgeshift.runtimes import load
+from edgeshift.stream.placement import Placement
 
 
 class CameraStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,6 +34,7 @@ class CameraStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     Attributes:
         cameras: number of cameras.
         runtime: the runtime of both artifacts.
+        ran_on: where both ran, as the runtime says.
         calls: median time of one frame of every camera in a call for each camera, milliseconds.
         together: median time of one frame of every camera in one call, milliseconds.
         speedup: ``calls`` divided by ``together``.
@@ -42,6 +44,7 @@ class CameraStudy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     cameras: int
     runtime: str
+    ran_on: Placement
     calls: float
     together: float
     speedup: Interval
@@ -97,6 +100,7 @@ def measure(one: Path, several: Path, rounds: int, provider: str = "cpu") -> Cam
     return CameraStudy(
         cameras=len(cameras),
         runtime=batched.runtime,
+        ran_on=batched.placement,
         calls=round(calls, 3),
         together=round(together, 3),
         speedup=ratio(samples["calls"], samples["together"]),
@@ -111,6 +115,7 @@ def show(result: CameraStudy) -> None:
         (f"{result.cameras} calls", f"{result.calls:.2f} ms"),
         (f"one call for {result.cameras} cameras", f"{result.together:.2f} ms"),
         (f"{result.cameras} calls / one call", str(result.speedup)),
+        ("ran on", result.ran_on.text),
     ]
     print_table((result.runtime, "measured"), rows)
     if result.note is not None:

@@ -32,6 +32,7 @@ from edgeshift._system.json_lines import JsonLines
 from edgeshift._system.progress import ProgressBars
 from edgeshift.benchmarks.studies.command import NO_GPU_YET, Json, print_json, print_table, study
 from edgeshift.errors import EdgeshiftError, one_line
+from edgeshift.stream.placement import ON_CPU, Placement
 
 #: Number of timed steps, after as many steps that are not timed.
 TIMED = 100
@@ -49,6 +50,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     Attributes:
         name: name of the part.
         where: the device and the versions of its packages.
+        ran_on: where the network ran; None: it did not run.
         settings: size of the frames, pixels, and number of training steps.
         seconds: duration of the part.
         step_ms: median time of a step with its frame and logits on the CPU, milliseconds.
@@ -62,6 +64,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     name: str
     where: str
     settings: tuple[int, int]
+    ran_on: Placement | None = None
     seconds: float = 0.0
     step_ms: float | None = None
     max_error: float | None = None
@@ -184,6 +187,7 @@ def _torch_step(device: str, size: int, *, compiled: bool) -> dict[str, Any]:
             now = tuple(following)
     a, b = np.stack(answers), np.stack(wanted)
     return {
+        "ran_on": _place_of(device),
         "step_ms": round(float(np.median(times[TIMED:])) * 1e3, 4),
         "max_error": float(np.abs(a - b).max() / np.ptp(b)),
         "top1": float((a.argmax(1) == b.argmax(1)).mean()),
@@ -210,7 +214,16 @@ def _artifact(out: Path, target: str, size: int, options: dict[str, Any]) -> dic
     stream = model.stream()
     times = [stream.step(frames[index % len(frames)]).timings.infer for index in range(2 * TIMED)]
     step_ms = round(float(np.median(times[TIMED:])) * 1e3, 4)
-    return {"step_ms": step_ms, "max_error": parity.max_error, "top1": parity.top1}
+    return {"ran_on": model.placement, "step_ms": step_ms, "max_error": parity.max_error, "top1": parity.top1}
+
+
+def _place_of(device: str) -> Placement:
+    """Return where PyTorch runs a network on a device, "cuda" or "cpu"."""
+    import torch
+
+    return (
+        ON_CPU if device == "cpu" else Placement(accelerator="gpu", device=torch.cuda.get_device_name(), complete=True)
+    )
 
 
 def _training(out: Path, device: str, size: int, steps: int) -> dict[str, Any]:
@@ -227,7 +240,8 @@ def _training(out: Path, device: str, size: int, steps: int) -> dict[str, Any]:
     folder = out / f"training_{device}_{size}_{steps}"
     run = Run(recipe, folder, "random", data, validation, validation_count=4, device=device)
     history = train_network(run, network, resume=True, report=lambda _entry: None)
-    return {"curve": tuple((entry.step, round(entry.training.loss, 4)) for entry in history.entries)}
+    curve = tuple((entry.step, round(entry.training.loss, 4)) for entry in history.entries)
+    return {"ran_on": _place_of(device), "curve": curve}
 
 
 def show(parts: list[Part]) -> None:
@@ -235,15 +249,15 @@ def show(parts: list[Part]) -> None:
     rows: list[tuple[str, ...]] = []
     for part in parts:
         if part.problem is not None:
-            rows.append((part.name, "-", "-", "-", f"no result: {part.problem}"))
+            rows.append((part.name, "-", "-", "-", "-", f"no result: {part.problem}"))
             continue
         curve = ", ".join(f"{loss:.3f} at step {step}" for step, loss in part.curve)
         numbers = (
             "-" if value is None else form.format(value)
             for value, form in ((part.step_ms, "{:.3f} ms"), (part.max_error, "{:.1e}"), (part.top1, "{:.0%}"))
         )
-        rows.append((part.name, *numbers, curve and f"loss {curve}"))
-    print_table(("part", "step", "largest error", "top-1", parts[0].where), rows)
+        rows.append((part.name, part.ran_on.title if part.ran_on else "-", *numbers, curve and f"loss {curve}"))
+    print_table(("part", "ran on", "step", "largest error", "top-1", parts[0].where), rows)
     for note in dict.fromkeys(part.note for part in parts if part.note is not None):
         print(note)
 

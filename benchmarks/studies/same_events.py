@@ -32,6 +32,7 @@ from edgeshift.events.default_rule import default_rule
 from edgeshift.gestures import SPACING, DrawnStream, draw_stream
 from edgeshift.runtimes import load
 from edgeshift.stream import Array, Model
+from edgeshift.stream.placement import Placement
 
 #: Number of frames after which results are stored.
 STORED = 10
@@ -50,6 +51,7 @@ class SameEvents(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         files: names of both artifacts.
         runtimes: what ran each of them.
+        ran_on: where each of them ran, as its runtime says.
         seconds, frames: length of the stream.
         seed: the value of ``--seed``.
         drawn: labels of the gestures in the stream, in their order.
@@ -63,6 +65,7 @@ class SameEvents(msgspec.Struct, frozen=True, kw_only=True):
 
     files: tuple[str, str]
     runtimes: tuple[str, str]
+    ran_on: tuple[Placement, Placement]
     seconds: float
     frames: int
     seed: int
@@ -128,6 +131,7 @@ def measure(file: Path, against: Path, out: Path, seconds: float, seed: int) -> 
     return SameEvents(
         files=(file.name, against.name),
         runtimes=(models[0].runtime, models[1].runtime),
+        ran_on=(models[0].placement, models[1].placement),
         seconds=seconds,
         frames=len(drawn.frames),
         seed=seed,

@@ -62,11 +62,12 @@ def run(as_json: AsJson = False) -> None:
       edgeshift doctor
       edgeshift doctor --json
     """
+    from edgeshift.benchmarks.devices.emulated import find_emulator
     from edgeshift.benchmarks.devices.facts import read_facts
     from edgeshift.runtimes.drivers import find_accelerators
 
     rows, facts, microphone = examine(ProgressBars()), read_facts(), examine_microphone()
-    accelerators = find_accelerators()
+    accelerators = [*find_accelerators(), find_emulator()]
     if as_json:
         print_json({"targets": rows, "device": facts, "microphone": microphone, "accelerators": accelerators})
         return

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from edgeshift._system.progress import Stages
+from edgeshift.benchmarks.devices import emulated
 from edgeshift.cli import doctor
 from edgeshift.errors import SoundError, install_command
 from edgeshift.targets import TARGETS
@@ -25,6 +26,23 @@ def test_this_machine_is_reported(run):
     gpu = accelerators["ai-edge-litert"]
     assert gpu["name"] == "gpu" and gpu["version"] == rows["tflite"]["versions"]["ai-edge-litert"]
     assert accelerators["onnxruntime-qnn"]["name"] == "npu" and not accelerators["tensorrt"]["drivers"]
+
+
+def test_the_emulator_of_boards_is_listed(monkeypatch, tmp_path):
+    monkeypatch.setattr(emulated.shutil, "which", lambda name: None)
+    found = emulated.find_emulator()
+    assert (found.version, found.remark) == (None, "not installed") and found.name == "cortex-a72, cortex-a76"
+    qemu = tmp_path / "qemu-aarch64-static"
+    qemu.write_text("#!/bin/sh\necho 'qemu-aarch64 version 7.2.22 (Debian 1:7.2)'\n")
+    qemu.chmod(0o755)
+    monkeypatch.setattr(emulated.shutil, "which", lambda name: str(qemu))
+    monkeypatch.setattr(emulated, "AGENTS", tmp_path)
+    found = emulated.find_emulator()
+    assert found.version == "7.2.22" and found.remark.startswith("run `make agents`")
+    (tmp_path / "edgeshift-agent-aarch64").touch()
+    assert emulated.find_emulator().remark == "edgeshift verify --accelerator cortex-a72 uses it"
+    qemu.write_text("#!/bin/sh\nexit 1\n")
+    assert emulated.find_emulator().version == ""
 
 
 def test_drivers_of_gpus_are_listed(run, monkeypatch, tmp_path):

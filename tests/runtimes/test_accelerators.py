@@ -140,6 +140,17 @@ def test_packages_for_accelerators_are_named_whether_installed_or_not():
     assert all("not installed" in each.remark for each in found if each.version is None)
 
 
+def test_builds_of_torch_are_told_apart(monkeypatch):
+    monkeypatch.setattr(drivers, "nvidia_drivers", lambda: ("NVIDIA driver 550.54",))
+
+    def torch(version: str | None) -> drivers.Accelerator:
+        monkeypatch.setattr(drivers, "_version", lambda package: version if package == "torch" else None)
+        return next(each for each in find_accelerators() if each.through == "torch")
+
+    assert torch("2.13.0+cpu").remark == "a build for the CPU, without CUDA" and torch(None).remark == "not installed"
+    assert torch("2.13.0").drivers and "studies.nvidia" in torch("2.13.0+cu130").remark
+
+
 def test_packages_for_nvidia_need_a_driver(monkeypatch):
     versions = {"tensorrt": "10.3.0", "onnxruntime-gpu": None}
     monkeypatch.setattr(drivers, "_version", lambda package: versions.get(package))

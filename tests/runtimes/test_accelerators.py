@@ -133,7 +133,12 @@ def test_drivers_are_those_of_the_loader(monkeypatch, tmp_path):
 
 def test_packages_for_accelerators_are_named_whether_installed_or_not():
     found = find_accelerators()
-    assert [each.through for each in found if each.name == "gpu"] == ["ai-edge-litert", "tensorrt", "onnxruntime-gpu"]
+    assert [each.through for each in found if each.name == "gpu"] == [
+        "ai-edge-litert",
+        "tensorrt",
+        "onnxruntime-gpu",
+        "torch",
+    ]
     npus = [each.through for each in found if each.name == "npu"]
     assert npus[:2] == ["ethos-u-vela", "onnxruntime-qnn"]
     assert npus[2:] == [f"ai-edge-litert-sdk-{vendor}" for vendor in ("qualcomm", "mediatek", "google-tensor")]

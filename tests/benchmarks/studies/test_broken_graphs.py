@@ -76,8 +76,13 @@ def test_lint_and_verify_are_asked(made, tmp_path: Path, monkeypatch, capsys: py
         yield "nothing is broken", "", broken_tflite.Graph(body).body()
 
     monkeypatch.setattr(broken_graphs.broken_tflite, "breaks", few)
-    assert broken_graphs.main([str(path), "--json", "--strict"]) == 1
+    command = [str(path), "--json", "--strict", "--out", str(tmp_path / "out")]
+    assert broken_graphs.main(command) == 1
     broken = json.loads(capsys.readouterr().out)
+    with monkeypatch.context() as again:  # the second run takes all results from the folder
+        again.setattr(broken_graphs, "_verify", lambda artifact, body, copy: None)
+        assert broken_graphs.main(command) == 1
+        assert json.loads(capsys.readouterr().out) == broken
     turned, transposed, same = broken
     assert turned["rules"] == [] and "self-check" in turned["verify"]
     assert transposed["rules"] == ["transpose"] and transposed["verify"] is None

@@ -5,8 +5,8 @@
 FILE is an artifact for TFLite (made with ``convert --for mali``, so that it keeps the rules for Mali GPUs) or for ONNX
 Runtime. Each break is made to a copy of its graph: states that are lost, swapped, passed through or added; weights,
 slices and concatenations that are wrong; operators and shapes that phones refuse. Lint finds a break if a rule is
-broken in more places than before. Verify finds it if the copy is refused when it is loaded, or if a check fails. A break
-that neither finds is listed. With --out, each result is stored at once: a run that was stopped continues.
+broken in more places than before. Verify finds it if the copy is refused when it is loaded, or if a check fails. A
+break that neither finds is listed. With --out, each result is stored at once: a run that was stopped continues.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ def _places(artifact: Artifact) -> Counter[str]:
 def _verify(artifact: Artifact, body: bytes, copy: Path) -> str | None:
     """Return the last line with which ``edgeshift verify`` fails on a graph; None: it does not fail.
 
-    A broken graph may crash its runtime, so this is a process of its own. Its first part, the self-check, is run alone at
-    first, because it finds most breaks and needs no PyTorch, which takes seconds to import.
+    A broken graph may crash its runtime, so this is a process of its own. Its first part, the self-check, is run alone
+    at first, because it finds most breaks and needs no PyTorch, which takes seconds to import.
     """
     write_artifact(copy, body, artifact.spec)
     for command in (

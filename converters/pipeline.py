@@ -44,11 +44,10 @@ from edgeshift.runtimes.onnxruntime import open_artifact as open_onnx
 from edgeshift.runtimes.pytorch import reference, references
 from edgeshift.sound.picture import Picture
 from edgeshift.stream import Array
-from edgeshift.stream.parity import MIN_FRAMES, failures, frames_needed
+from edgeshift.stream.parity import failures, frames_needed, parity_frames
 from edgeshift.stream.selfcheck import make_check
 from edgeshift.stream.sound_parity import compare_each_with_sounds, comparisons, drawn_picture
 from edgeshift.targets import TARGETS, Precision, StateForm, Target, find_target, require_converter, runtimes_of
-from edgeshift.video.fit import FrameSpec
 
 #: Softmax and second product of non-local blocks (``edgeshift.models.non_local``). They stay in float in int8, because
 #: a softmax over thousands of values is smaller than one step of int8 nearly everywhere.
@@ -57,8 +56,6 @@ NON_LOCAL_ATTENTION = "layer*.*.nl.attention"
 SOUND_SEED, SOUNDS = 1_000_000_000, 64
 #: Largest number of cameras that a graph takes in one call.
 MAX_BATCH = 64
-#: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
-PARITY_SEED = 1001
 
 
 @dataclass(frozen=True)
@@ -563,9 +560,3 @@ def _worst_layer(artifact: Artifact, job: Job, frames: Sequence[npt.NDArray[np.u
     if job.precision != "int8" or worst is None:
         return ""
     return f"the layer that loses most is {worst(job, artifact.body, frames)} (--float-layers keeps it in float); "
-
-
-def parity_frames(frame: FrameSpec, count: int = MIN_FRAMES) -> list[npt.NDArray[np.uint8]]:
-    """Return at least ``count`` frames of drawn clips for the parity check. Calibration does not use these clips."""
-    clips = drawn_clips(frame, -(-count // FRAMES), PARITY_SEED).frames
-    return [picture for clip in clips for picture in clip]

@@ -6,6 +6,7 @@ then one JSON document. REFERENCES is a ``References`` as JSON.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import msgspec
 
 from edgeshift._system.process import run_process
 from edgeshift._system.text import printable
+from edgeshift.artifact.spec import SoundParitySpec
 from edgeshift.errors import AcceleratorError, DeviceError, EdgeshiftError, one_line
 from edgeshift.stream.placement import Placement
 from edgeshift.targets import TARGETS, find_runtime
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from edgeshift.artifact.spec import StreamSpec
     from edgeshift.stream import Model
     from edgeshift.stream.first_difference import Difference
+    from edgeshift.stream.selfcheck import Bound
 
 #: All accelerators of ``edgeshift verify --accelerator``.
 ACCELERATORS = ("cpu", "gpu", "npu")
@@ -60,16 +63,16 @@ class Compared:
     Attributes:
         reference: runtime of the original network.
         frames: number of frames that were compared.
-        error: largest difference of a logit, as a share of the range of the original's logits.
-        state_error: error of the state that differs most, in its standard deviations.
+        error: largest difference of a logit, as a share of the range of the original's logits; None: it is no number.
+        state_error: error of the state that differs most, in its standard deviations; None: it is no number.
         frame: the first frame, counted from 0, at which results differ too much; None: there is none.
         state: the state that differs most in that frame, or "logits"; None: there is none.
     """
 
     reference: str
     frames: int
-    error: float
-    state_error: float
+    error: float | None
+    state_error: float | None
     frame: int | None = None
     state: str | None = None
 
@@ -94,6 +97,8 @@ class Checked:
         share: share of the operators that the accelerator computes, 0 to 1. For the CPU, it is the share that XNNPACK
             takes, as the artifact's description says; for an estimate, the compiler's share. None: not known.
         original: how far its results are from those of the original network; None: not compared.
+        sound: how far its answers to sounds, and to frames with sounds, are from those of the original network; None:
+            not compared.
         transcript: differences to the golden transcript; empty if there are none; None: it was not replayed.
     """
 
@@ -110,6 +115,7 @@ class Checked:
     state: str | None = None
     share: float | None = None
     original: Compared | None = None
+    sound: SoundParitySpec | None = None
     transcript: tuple[str, ...] | None = None
 
 
@@ -187,36 +193,28 @@ def _states(*specs: StreamSpec) -> tuple[object, ...]:
 
 
 def check_here(path: Path, accelerator: str, references: References = References()) -> Checked:  # noqa: B008
-    """Check an artifact on an accelerator in this process. Arguments as for ``check_accelerator``."""
+    """Check an artifact on an accelerator in this process. Arguments as for ``check_accelerator``.
+
+    Returns:
+        The result; of a batched artifact that of its first camera that fails, or else that of its first camera.
+    """
     from edgeshift.runtimes import load
-    from edgeshift.stream.first_difference import find_difference, limit_of, original_limit, sample_pictures, steps
-    from edgeshift.stream.selfcheck import self_check
 
     against = None if references.against is None else Path(references.against)
     try:
         # The CPU is what other accelerators are compared with. It is compared with itself as a test of the check.
         compiled = find_runtime(path).only_npu
         opened = load(path) if accelerator == "cpu" or compiled else load(path, accelerator=accelerator)
-        model = opened.each_camera()[0]  # verify itself checks the first camera, too
-        check = tuple(self_check(model, _say_frame).problems)
-        pictures = sample_pictures(model.spec)
-        # All frames are run before torch is imported, which the accelerator's library need not know.
-        taken = list(steps(model, pictures, _say_frame))
-        transcript = _replay(model, references.transcript)
-        # A GPU computes an int8 graph in float, so its results differ more than the bounds of the self-check allow.
-        in_float = accelerator == "gpu" and model.spec.precision == "int8"
-        if compiled and against is None:
-            done = not_compared(accelerator, check, model.runtime, model.placement, _share(model))
-        else:
-            reference = load(path if against is None else against).each_camera()[0]
-            found = find_difference(taken, steps(reference, pictures), limit_of(model))
-            done = in_words(accelerator, found, check, model.placement, model.runtime, in_float=in_float)
-            if against is not None:
-                done = replace(done, detail=f"{done.detail}; compared with {printable(against.name)} on the CPU")
-        original = original_of(model.spec, references)
-        if original is not None:
-            limit = original_limit(model.spec, model.processor)
-            done = add_original(done, original, find_difference(taken, steps(original, pictures), limit))
+        compared = against if compiled else path
+        wanted = None if compared is None else load(compared)
+        first = None
+        for index, model in enumerate(opened.each_camera()):
+            reference = None if wanted is None else wanted.each_camera()[index]
+            done = _check_camera(model, accelerator, reference, references)
+            if done.verdict != "computes":
+                return replace(done, detail=f"camera {index}: {done.detail}") if opened.spec.batch > 1 else done
+            first = first or done
+        assert first is not None, "a model has at least one camera"
     except AcceleratorError as error:
         if error.refused:
             reasons = "; ".join(f"{operator} ({reason})" for operator, reason in error.refused.items())
@@ -224,15 +222,56 @@ def check_here(path: Path, accelerator: str, references: References = References
         return Checked(accelerator, "not run", printable(str(error)).removeprefix(f"{path}: "))
     except EdgeshiftError as error:
         return Checked(accelerator, "not run", one_line(error, 300))
+    return first
+
+
+def _check_camera(model: Model, accelerator: str, reference: Model | None, references: References) -> Checked:
+    """Check a model, or one camera of a batched one.
+
+    Args:
+        model: the artifact on the accelerator.
+        accelerator: its name.
+        reference: what the CPU runs; None: nothing, because the CPU cannot run the artifact.
+        references: the other things that the results are compared with.
+    """
+    from edgeshift.stream.first_difference import find_difference, limit_of, original_limit, sample_pictures, steps
+    from edgeshift.stream.selfcheck import self_check
+    from edgeshift.stream.sound_parity import compare_sounds
+
+    check = tuple(self_check(model, _say_frame).problems)
+    pictures = sample_pictures(model.spec)
+    # All frames are run before torch is imported, which the accelerator's library need not know.
+    taken = list(steps(model, pictures, _say_frame))
+    transcript = _replay(model, references.transcript)
+    # A GPU computes an int8 graph in float, so its results differ more than the bounds of the self-check allow.
+    in_float = accelerator == "gpu" and model.spec.precision == "int8"
+    if reference is None:
+        done = not_compared(accelerator, check, model.runtime, model.placement, _share(model))
+    else:
+        found = find_difference(taken, steps(reference, pictures), limit_of(model))
+        done = in_words(accelerator, found, check, model.placement, model.runtime, in_float=in_float)
+        if references.against is not None:
+            done = replace(done, detail=f"{done.detail}; compared with {_name(references.against)} on the CPU")
+    original = original_of(model.spec, references)
+    if original is not None:
+        limit = original_limit(model.spec, model.processor)
+        done = add_original(done, original, find_difference(taken, steps(original, pictures), limit, common=True))
+        if model.spec.model.sound is not None:
+            done = _add_sound(done, compare_sounds(model, original, list(pictures), _say_frame), limit)
     return add_transcript(replace(done, share=_share(model)), transcript, in_float=in_float)
 
 
+def _name(path: str) -> str:
+    return printable(Path(path).name)
+
+
 def frames_of_check(spec: StreamSpec) -> int:
-    """Return how often the check of an artifact on an accelerator calls ``advance``."""
+    """Return how often the check of an artifact on an accelerator calls ``advance``, if the original is known."""
     from edgeshift.stream.parity import MIN_FRAMES
     from edgeshift.stream.selfcheck import runs_of_check
+    from edgeshift.stream.sound_parity import COUNT
 
-    return runs_of_check(spec) + MIN_FRAMES
+    return spec.batch * (runs_of_check(spec) + MIN_FRAMES + (0 if spec.model.sound is None else COUNT))
 
 
 def _say_frame() -> None:
@@ -263,6 +302,16 @@ def add_original(done: Checked, original: Model, found: Difference) -> Checked:
         return replace(done, original=compared)
     detail = f"{done.detail}; against {original.runtime}, wrong from frame {found.frame}, {found.state}"
     return replace(done, verdict="wrong", detail=detail, original=compared)
+
+
+def _add_sound(done: Checked, found: SoundParitySpec, limit: Bound) -> Checked:
+    """Return a result with the comparison of the answers to sounds, whose logits have the limit of the frames."""
+    from edgeshift.stream.parity import sound_failures
+
+    problems = sound_failures(found, limit.logits if math.isfinite(limit.logits) else None)
+    if all(map(math.isfinite, (found.max_error, found.cosine, found.fused_error, found.fused_cosine))):
+        done = replace(done, sound=found)  # JSON has no NaN
+    return replace(done, verdict="wrong", detail=f"{done.detail}; {'; '.join(problems)}") if problems else done
 
 
 def add_transcript(done: Checked, differences: tuple[str, ...] | None, *, in_float: bool = False) -> Checked:

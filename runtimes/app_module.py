@@ -6,7 +6,9 @@ are those of the repository.
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -24,6 +26,12 @@ NATIVE = Path(__file__).parent / "native"
 LEFTOVERS = shutil.ignore_patterns(".*", "build", "__pycache__", "local.properties")
 #: Free space that a module needs besides its artifact, bytes.
 ROOM = 4 << 20
+
+
+#: The build file with the libraries of a module for Android, and where it names the version of Qualcomm's runtime.
+GRADLE, QNN_RUNTIME = "android/edgeshift/build.gradle.kts", re.compile(r"(qnn-runtime:)[\d.]+")
+#: A version of QNN, as the description of an artifact has it.
+QNN_VERSION = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}")
 
 
 class Platform(NamedTuple):
@@ -142,7 +150,9 @@ def require_runnable(spec: StreamSpec, platform: str, where: Path) -> None:
         )
 
 
-def write_module(artifact: Path, platform: str, transcript: bytes, out: Path) -> list[Path]:
+def write_module(
+    artifact: Path, platform: str, transcript: bytes, out: Path, tools: Mapping[str, str] | None = None
+) -> list[Path]:
     """Write a module. The folder gets its name when it is complete.
 
     Args:
@@ -150,6 +160,7 @@ def write_module(artifact: Path, platform: str, transcript: bytes, out: Path) ->
         platform: a key of ``PLATFORMS``.
         transcript: the golden transcript of the artifact.
         out: the folder to write, which is new or empty.
+        tools: versions of the tools that made the artifact, by which the version of QNN is chosen; None: not known.
 
     Returns:
         The files of the module, relative to its folder.
@@ -163,6 +174,9 @@ def write_module(artifact: Path, platform: str, transcript: bytes, out: Path) ->
             _copy(artifact, folder / name / artifact.name)
         (folder / transcript_name).parent.mkdir(parents=True, exist_ok=True)
         (folder / transcript_name).write_bytes(transcript)
+        if QNN_VERSION.fullmatch(version := (tools or {}).get("qnn", "")) and (folder / GRADLE).is_file():
+            build = (folder / GRADLE).read_text(encoding="utf-8")
+            (folder / GRADLE).write_text(QNN_RUNTIME.sub(rf"\g<1>{version}", build), encoding="utf-8")
         (folder / record.readme).unlink()
         (folder / "README.md").write_text(_readme(record, artifact, transcript_name, out), encoding="utf-8")
     return sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())

@@ -52,7 +52,10 @@ def _operator(body: bytes, node: Field) -> str:
 def _precision(body: bytes, operators: Counter[str], initializers: list[Field]) -> Precision:
     if any(name in operators for name in QUANTIZED):
         return "int8"
-    types = {_number(body, protobuf.last_field(body, tensor, DATA_TYPE, MAX_FIELDS)) for tensor in initializers}
+    types = {
+        _number(body, protobuf.last_field(body, tensor, DATA_TYPE, MAX_FIELDS, protobuf.VARINT))
+        for tensor in initializers
+    }
     return "fp16" if FLOAT16 in types else "fp32"
 
 

@@ -42,7 +42,10 @@ SETTINGS = {
 #: Kinds of processors, as ``platform.machine()`` calls them, for which QNN's library is the simulator.
 SIMULATED_ON = ("x86_64", "AMD64")
 #: Numbers of fields in onnx.proto, and limits for untrusted graphs.
-GRAPH, NODE, FUNCTION, INITIALIZER = 7, 1, 25, 5
+GRAPH, NODE, FUNCTION, TRAINING = 7, 1, 25, 20
+INITIALIZER, SPARSE_INITIALIZER = 5, 15
+#: Fields of an attribute that hold tensors or other graphs.
+PARTS = (5, 6, 10, 11, 22, 23)
 OPERATOR_TYPE, ATTRIBUTE = 4, 5
 NAME, NUMBER = 1, 3
 MAX_FIELDS = 4096
@@ -168,11 +171,11 @@ def examine(artifact: Artifact) -> GraphFacts:
     body = artifact.body
     model = protobuf.read_fields(body, 0, len(body), MAX_FIELDS)
     graphs = [field for field in model if field.number == GRAPH]
-    if len(graphs) != 1 or any(field.number == FUNCTION for field in model):
+    if len(graphs) != 1 or any(field.number in (FUNCTION, TRAINING) for field in model):
         raise ValueError("it is not one graph")
     fields = protobuf.read_fields(body, graphs[0].start, graphs[0].stop, MAX_FIELDS)
     nodes = [field for field in fields if field.number == NODE]
-    if len(nodes) != 1 or any(field.number == INITIALIZER for field in fields):
+    if len(nodes) != 1 or any(field.number in (INITIALIZER, SPARSE_INITIALIZER) for field in fields):
         raise ValueError("it is not one node")
     if (operator := _text(body, nodes[0], OPERATOR_TYPE)) != OPERATOR:
         raise ValueError(f"its node is {operator!r:.60}, and not {OPERATOR}")
@@ -182,6 +185,8 @@ def examine(artifact: Artifact) -> GraphFacts:
             name = _text(body, field, NAME)
             if name in numbers:
                 raise ValueError(f"it says {name!r:.60} twice")
+            if any(part.number in PARTS for part in protobuf.read_fields(body, field.start, field.stop, MAX_FIELDS)):
+                raise ValueError("it has an attribute that is not written as usual")
             numbers[name] = _number(body, field)
     if numbers.get("embed_mode") != 1 or numbers.get("main_context") != 1:
         raise ValueError("its binary is in another file")

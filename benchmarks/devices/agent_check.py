@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from edgeshift.runtimes.accelerated import (
     Checked,
     References,
     add_original,
+    add_transcript,
     in_words,
     not_compared,
     original_of,
@@ -34,6 +36,8 @@ from edgeshift.stream.placement import Placement, placement_of
 from edgeshift.stream.selfcheck import BOUNDS, ORIGINAL, Bound, runs_of_check
 from edgeshift.targets import find_runtime, suffix_of
 
+#: The agent's exit status after a message that says why it does not run.
+REFUSED = 2
 #: Runs a command of the agent: its arguments, and what is called with each line that it prints.
 Run = Callable[[list[str], OnLine | None], CommandResult]
 
@@ -74,13 +78,14 @@ def check_with_agent(
         agent: prepares the agent; called with an empty folder. Returns how a command of the agent is run, and how a
             file is sent to the device, which returns its path there.
         references: what the results are compared with. Without ``against``, one that is compiled for an NPU is compared
-            with the original network only. A transcript is not replayed.
+            with the original network only.
         ran_on: where the graph runs; None: the name of the runtime says it.
         advance: called ``frames_of_check`` times: after the self-check, and after every frame.
     """
     against = None if references.against is None else Path(references.against)
-    compared = against if find_runtime(path).only_npu else path  # what this CPU runs; None: nothing
     spec = read_artifact(path).spec
+    compiled = find_runtime(path).only_npu or spec.chip is not None
+    compared = against if compiled else path  # what this CPU runs; None: nothing
     try:
         with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
             run, push = agent(Path(folder))
@@ -91,7 +96,10 @@ def check_with_agent(
             pictures = sample_pictures(spec)
             frames = Path(folder) / "frames.npy"
             np.save(frames, pictures)
-            found = _read(run, ["states", there, push(frames)], advance)
+            count = len(pictures) - spec.frames + 1
+            taken = _read(run, ["states", there, push(frames)], spec, count, advance)
+            golden = references.transcript
+            differences = None if golden is None else _replay(run, there, push(Path(golden)))
         model = None if compared is None else load(compared).each_camera()[0]
         original = original_of(spec, references)
     except DeviceError as error:
@@ -103,7 +111,6 @@ def check_with_agent(
         return Checked(name, "not run", one_line(error, 300).removeprefix(f"{path}: "))
     placement = placement_of(ran_on, runtime)
     on_cpu = placement.accelerator == "cpu"
-    taken = [_step(spec, message) for message in found]
     if model is None:
         done = not_compared(name, failures, runtime, placement)
     else:
@@ -113,7 +120,8 @@ def check_with_agent(
         done = replace(done, detail=f"{done.detail}; compared with {printable(against.name)} on the CPU")
     if original is not None:
         limit = original_limit(spec, "cpu" if on_cpu else "npu")
-        done = add_original(done, original, find_difference(taken, steps(original, pictures), limit))
+        done = add_original(done, original, find_difference(taken, steps(original, pictures), limit, common=True))
+    done = add_transcript(done, differences)
     return replace(done, share=(spec.graph.delegated if spec.graph else None) if on_cpu else 1.0)
 
 
@@ -146,27 +154,62 @@ def _self_check(run: Run, path: str) -> tuple[tuple[str, ...], str]:
     lines = [" ".join(line.split()) for line in done.out.splitlines()]
     runtime = next((line.removeprefix("runtime ") for line in lines if line.startswith("runtime ")), None)
     if done.status not in (0, 1) or runtime is None or "self-check" not in done.out:
-        raise CrashError(f"the self-check ended with status {done.status}: {done.problem.removeprefix(MARK)}")
+        raise _ended("the self-check", done)
     if not done.status:
         return (), runtime
     return (", ".join(line for line in lines if line.startswith(("logits", "states", "second run"))),), runtime
 
 
-def _read(run: Run, command: list[str], advance: Callable[[], None]) -> list[Stepped]:
-    """Run the frames, and return the results of each."""
+def _replay(run: Run, path: str, transcript: str) -> tuple[str, ...]:
+    """Replay a golden transcript. Returns the first difference, or nothing."""
+    done = run(["replay", path, transcript], None)
+    line = next((line for line in done.out.splitlines() if line.startswith("transcript ")), None)
+    if done.status not in (0, 1) or line is None:
+        raise _ended("the transcript", done)
+    return () if not done.status else (line.removeprefix("transcript ").strip(),)
+
+
+def _read(run: Run, command: list[str], spec: StreamSpec, count: int, advance: Callable[[], None]) -> list[Step]:
+    """Run the frames, and return the results of each.
+
+    Args:
+        run: runs a command of the agent.
+        command: the command.
+        spec: the description of the artifact.
+        count: the number of frames, or windows.
+        advance: called after each of them.
+
+    Raises:
+        CrashError: the agent crashed, or its answers are not those of this artifact.
+        DeviceError: the agent refuses the artifact.
+    """
     done = run(command, lambda line: advance() if line.startswith(MARK) else None)
     if done.status:
-        raise CrashError(f"the frames ended with status {done.status}: {done.problem.removeprefix(MARK)}")
-    return list(read_messages(done.out, Stepped))
+        raise _ended("the frames", done)
+    found = [_step(spec, message) for message in read_messages(done.out, Stepped)]
+    if len(found) != count:
+        raise CrashError(f"the agent answered {len(found)} of {count} frames")
+    return found
 
 
 def _step(spec: StreamSpec, message: Stepped) -> Step:
     """Return the results of a frame as Python's own streams give them.
 
     Raises:
-        ValueError: a state does not have the size that the artifact's description says.
+        CrashError: logits or states are not those of the artifact.
     """
+    sizes = {name: len(data) for name, data in message.states.items()}
+    expected = {state.name: np.dtype(state.dtype).itemsize * math.prod(state.shape) for state in spec.states}
+    if sizes != expected or len(message.logits) != len(spec.labels):
+        raise CrashError("the agent answered with other logits or states than those of the artifact")
     stored = {
         state.name: np.frombuffer(message.states[state.name], state.dtype).reshape(state.shape) for state in spec.states
     }
     return Step(np.array(message.logits, np.float32), to_real(spec, stored))
+
+
+def _ended(what: str, done: CommandResult) -> CrashError | DeviceError:
+    """Return the error for a command that failed. The agent ends with status 2 after a message of its own."""
+    if done.status == REFUSED and done.problem.startswith(MARK):
+        return DeviceError(done.problem.removeprefix(MARK))
+    return CrashError(f"{what} ended with status {done.status}: {done.problem}")

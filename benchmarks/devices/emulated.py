@@ -102,20 +102,27 @@ def check_processor(
 
 def find_emulator() -> Accelerator:
     """Return what is installed here to emulate the processors of boards, and what is missing."""
-    qemu, program = _qemu(), AGENTS / f"{PROGRAM}-{MACHINE}"
-    version = None
+    qemu, version = _qemu(), None
     if qemu is not None:
         with suppress(DeviceError):
             version = QEMU_VERSION.search(run_process([qemu, "--version"], QEMU_SECONDS).out)
-    if qemu is None:
-        remark = "not installed"
-    elif not program.is_file():
-        remark = "run `make agents` in edgeshift's repository for the agent that it runs"
-    else:
-        remark = f"edgeshift verify --accelerator {next(iter(PROCESSORS))} uses it"
-    return Accelerator(
-        ", ".join(PROCESSORS), QEMU[0], "" if qemu and not version else version and version[1], (), remark
-    )
+    remark = _missing(AGENTS) or f"edgeshift verify --accelerator {next(iter(PROCESSORS))} uses it"
+    found = None if qemu is None else version[1] if version else ""
+    return Accelerator(", ".join(PROCESSORS), QEMU[0], found, (), remark)
+
+
+def _missing(agents: Path) -> str | None:
+    """Return what is missing to emulate a processor; None: nothing. ``agents``: the folder of `make agents`."""
+    if _qemu() is None:
+        return f"{QEMU[0]} is not installed, which emulates it (Debian: apt install qemu-user-static)"
+    if not (agents / f"{PROGRAM}-{MACHINE}").is_file() or _loader(agents) is None:
+        return f"the native agent for {MACHINE} is not built: run `make agents` in edgeshift's repository"
+    return None
+
+
+def _loader(agents: Path) -> Path | None:
+    """Return the program that starts programs of the emulated processor; None: it is not there."""
+    return next((agents / f"glibc-{MACHINE}").glob("ld-linux*"), None)
 
 
 def _qemu() -> str | None:
@@ -143,17 +150,14 @@ def board_folder(folder: Path, processor: Processor) -> None:
 
 def _agent(folder: Path, name: str, agents: Path, library: Path | None) -> list[str]:
     """Return the start of the agent's commands. ``folder`` is empty, and gets what the processor's programs need."""
-    qemu = _qemu()
-    if qemu is None:
-        raise DeviceError(f"{QEMU[0]} is not installed, which emulates it (Debian: apt install qemu-user-static)")
-    program, libraries = agents / f"{PROGRAM}-{MACHINE}", agents / f"glibc-{MACHINE}"
-    if not program.is_file() or not libraries.is_dir():
-        raise DeviceError(f"the native agent for {MACHINE} is not built: run `make agents` in edgeshift's repository")
+    if (missing := _missing(agents)) is not None:
+        raise DeviceError(missing)
+    qemu, loader = _qemu(), _loader(agents)
+    assert qemu is not None and loader is not None, "nothing is missing"
     found = find_library(MACHINE, library, agents)
     board_folder(folder, PROCESSORS[name])
-    loader = next(file.name for file in libraries.iterdir() if file.name.startswith("ld-linux"))
     return [
-        *(qemu, "-cpu", name, "-L", str(folder), str(libraries / loader), "--library-path", str(libraries)),
-        *(str(program), "--library", str(found.path)),
+        *(qemu, "-cpu", name, "-L", str(folder), str(loader), "--library-path", str(loader.parent)),
+        *(str(agents / f"{PROGRAM}-{MACHINE}"), "--library", str(found.path)),
         *(("--litert", found.version) if found.version else ()),
     ]

@@ -101,7 +101,7 @@ class NativeDevice:
             if not program.is_file():
                 raise DeviceError(
                     f"{self.name}: the native agent for {machine} is not built: run `make agents` in edgeshift's "
-                    "repository, or use --agent python"
+                    "repository; bench and eval also measure with --agent python"
                 )
             # Killing ssh on this machine does not stop the agent, so the agent stops when the connection closes. adb
             # passes no standard input.
@@ -135,8 +135,8 @@ class NativeDevice:
         if done.status or system != "Linux" or machine not in MACHINES:
             found = done.out.strip() or done.problem
             raise DeviceError(
-                f"{self.name}: there is no native agent for {found}, only for Linux on {' and '.join(MACHINES)}: "
-                "use --agent python"
+                f"{self.name}: there is no native agent for {found}, only for Linux on {' and '.join(MACHINES)}; bench "
+                "and eval measure there with --agent python"
             )
         return machine
 
@@ -170,8 +170,10 @@ class NativeDevice:
         options = ["--library", runtime, "--provider", provider]
         if not others:
             return [], options
-        # QNN opens its libraries by name; the NPU looks for its own in the second of these folders.
+        # QNN finds its libraries by LD_LIBRARY_PATH, and the NPU finds its own by ADSP_LIBRARY_PATH.
         folder = provider.rpartition("/")[0]
+        if not folder.startswith("/"):  # as ssh returns it, which begins in the home folder
+            folder = f"{self.run(['pwd'], TIMEOUT).out.strip()}/{folder}"
         return ["env", f"LD_LIBRARY_PATH={folder}", f"ADSP_LIBRARY_PATH={folder}"], options
 
     def _make_executable(self, path: str) -> None:

@@ -43,6 +43,7 @@ def find_qnn_libraries(machine: str, folder: Path | None, *, here: bool) -> QnnL
     """
     if folder is None:
         return _installed(here=here)
+    folder = folder.absolute()  # runtimes look for relative paths in other folders
     if not folder.is_dir():
         raise DeviceError(f"--qnn {folder}: there is no such folder")
     files = sorted(file for file in folder.glob("*.so*") if file.is_file())

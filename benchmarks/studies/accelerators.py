@@ -165,10 +165,16 @@ def cells(row: Row) -> tuple[str, ...]:
         result = f"wrong from frame {done.frame}, {done.state}"
     logits = "-" if done.error is None else f"{done.error:.2g}"
     states = "-" if done.state_error is None else f"{done.state_error:.2g}"
-    original = "-" if done.original is None else f"{done.original.error:.2g}, {done.original.state_error:.2g}"
+    original = (
+        "-" if done.original is None else ", ".join(map(_number, (done.original.error, done.original.state_error)))
+    )
     share = "-" if done.share is None else f"{done.share:.0%}"
     names = row.model, row.accelerator, row.precision
     return *names, share, result.replace("|", "/"), logits, states, original, done.runtime or "-"
+
+
+def _number(value: float | None) -> str:
+    return "no number" if value is None else f"{value:.2g}"
 
 
 def _digest(*files: Path) -> str:

@@ -160,8 +160,8 @@ def _torch_step(device: str, size: int, *, compiled: bool) -> dict[str, Any]:
     import torch
 
     from edgeshift.checkpoints.source import default_source
-    from edgeshift.converters.pipeline import parity_frames
     from edgeshift.models.deploy import deploy
+    from edgeshift.stream.parity import parity_frames
 
     source = default_source("tsm_mobilenet_v2", size=size)
     frames = [
@@ -198,10 +198,9 @@ def _artifact(out: Path, target: str, size: int, options: dict[str, Any]) -> dic
     """Convert to fp32, and compare the artifact on its runtime with PyTorch on the CPU over 32 frames."""
     from edgeshift.checkpoints.source import default_source
     from edgeshift.converters import Options, convert
-    from edgeshift.converters.pipeline import parity_frames
     from edgeshift.runtimes import load
     from edgeshift.runtimes.pytorch import reference
-    from edgeshift.stream.parity import compare
+    from edgeshift.stream.parity import compare, parity_frames
     from edgeshift.targets import find_target
 
     source = default_source("tsm_mobilenet_v2", size=size)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 #: Wire types of fields (protobuf.dev/programming-guides/encoding).
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+#: Most bytes of a tag.
+TAG_BYTES = 5
 
 
 class Field(NamedTuple):
@@ -33,6 +35,9 @@ def read_fields(data: bytes, start: int, stop: int, limit: int) -> list[Field]:
             raise ValueError(f"it has more than {limit} protobuf fields")
         begin = at
         tag, at = read_varint(data, at, stop)
+        if tag >= 1 << 32 or at - begin > TAG_BYTES:
+            # Parsers keep 32 bits of a tag, so that a larger one is another field to them.
+            raise ValueError("it has a protobuf tag of more than 32 bits")
         number, wire_type = tag >> 3, tag & 7
         content = at
         if wire_type == BYTES:
@@ -52,9 +57,13 @@ def read_fields(data: bytes, start: int, stop: int, limit: int) -> list[Field]:
     return fields
 
 
-def last_field(data: bytes, message: Field, number: int, limit: int) -> Field:
-    """Return the last field with a number in a message, as protobuf does; an empty one if there is none."""
-    fields = [field for field in read_fields(data, message.start, message.stop, limit) if field.number == number]
+def last_field(data: bytes, message: Field, number: int, limit: int, wire_type: int = BYTES) -> Field:
+    """Return the last field with a number and wire type in a message, as protobuf does; or an empty one."""
+    fields = [
+        field
+        for field in read_fields(data, message.start, message.stop, limit)
+        if field.number == number and data[field.begin] & 7 == wire_type
+    ]
     return fields[-1] if fields else Field(number, message.start, message.start, message.start)
 
 

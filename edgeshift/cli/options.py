@@ -212,7 +212,8 @@ Litert = Annotated[
         "--litert",
         effect=(_native_only, _agent_runs("tflite")),
         metavar="FILE",
-        help="LiteRT's library for the native agent: libLiteRt.so, or a package with it (.whl, .aar). Default: that of "
+        help="LiteRT's library for the native agent on the device: libLiteRt.so, or a package with it (.whl, .aar). "
+        "Default: that of "
         "the installed ai-edge-litert, or the one that make agents has downloaded.",
     ),
 ]

@@ -51,7 +51,7 @@ def run(
     require_runnable(model.spec, platform, file)
     with bars.stage("record", len(calls_of(model.spec))) as advance:
         transcript = write_transcript(model, advance)
-    files = write_module(file, platform, encode_transcript(transcript), out)
+    files = write_module(file, platform, encode_transcript(transcript), out, model.spec.tools)
     if as_json:
         facts = {"platform": platform, "artifact": file.name, "runtime": transcript.runtime}
         print_json({"path": out, **facts, "built_by_edgeshift": platform == "cpp", "files": files})

@@ -13,7 +13,7 @@ from edgeshift.cli.effect import ALWAYS, DECIDED, decide, needs
 from edgeshift.cli.facts import UNTRAINED, Facts, float_layer_facts, inputs_of, note_facts, parity_facts
 from edgeshift.cli.options import Artifact, AsJson, Explain, Litert, Qnn, Runtime, Threads, option
 from edgeshift.cli.output import print_facts, print_json, print_next, print_note, print_table
-from edgeshift.errors import CheckFailedError, EdgeshiftError, unknown
+from edgeshift.errors import ArtifactError, CheckFailedError, EdgeshiftError, one_line, unknown
 from edgeshift.targets import TARGETS, find_runtime
 
 #: What is said about the self-check of an artifact that an older version of edgeshift made.
@@ -81,13 +81,13 @@ def run(
             accelerator. npu is Qualcomm's NPU or its simulator for a .qnn.onnx artifact, which the CPU cannot run: for
             that comparison, give --against. For other artifacts, npu is an estimate by Arm's compiler Vela, if it is
             installed. cortex-a72 and cortex-a76 are the processors of a Raspberry Pi 4 and 5, which qemu emulates
-            (Debian: qemu-user-static) while the native agent (make agents) runs a .tflite artifact, without
-            --transcript. Of a --batch artifact, the first camera is checked on accelerators.
+            (Debian: qemu-user-static) while the native agent (make agents) runs a .tflite artifact.
         against: The int8 .onnx artifact of the same network. The CPU cannot run a .qnn.onnx artifact, so it runs this
             one, and logits and states of both are compared over 32 frames.
-        device: Also run a .tflite or .qnn.onnx artifact on this device, ssh://user@host or adb: the self-check, and 32
-            frames whose logits and states are compared as those on an accelerator. The native agent (make agents) runs
-            it, which needs no Python there.
+        device: Also run a .tflite or .qnn.onnx artifact on this device, ssh://user@host or adb: the self-check,
+            --transcript, and 32 frames whose logits and states are compared as those on an accelerator. The native
+            agent (make agents) runs it, which needs no Python there. A .qnn.onnx artifact is checked on the device only
+            if this machine cannot run it.
         transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:
@@ -104,6 +104,7 @@ def run(
 
     Exit status: 1 if a check fails.
     """
+    from edgeshift.artifact.file import read_artifact
     from edgeshift.runtimes import load
     from edgeshift.runtimes.accelerated import References, require_same_network
     from edgeshift.stream.parity import failures
@@ -116,11 +117,22 @@ def run(
     decide(against=None if compiled and ("npu" in wanted or device) else _no_reference(file, compiled=compiled))
     board = None if device is None else _open_device(device, file, litert, qnn, bars)
     golden = None if transcript is None else read_transcript(transcript)
+    references = References(
+        against=_text(against), weights=_text(weights), network=network, transcript=_text(transcript)
+    )
     with bars.stage("load"):
-        whole = load(file, runtime=runtime, threads=threads, isolate=True)
-        model = whole.each_camera()[0]
         if against is not None:
-            require_same_network(model.spec, file, load(against, isolate=True).spec, against)
+            require_same_network(read_artifact(file).spec, file, load(against, isolate=True).spec, against)
+        try:
+            whole = load(file, runtime=runtime, threads=threads, isolate=True)
+        except ArtifactError:
+            raise
+        except EdgeshiftError as error:
+            if board is None or not compiled:
+                raise
+            _verify_there(board, file, references, one_line(error), bars, as_json=as_json)
+            return
+        model = whole.each_camera()[0]
     with bars.stage("self-check", runs_of_check(model.spec)) as advance:
         check = self_check(model, advance)
     if layers and model.spec.target != "tflite":
@@ -143,9 +155,6 @@ def run(
         more = f" and {len(differences) - 1} more" if len(differences) > 1 else ""
         problems.insert(0, f"transcript: {differences[0]}{more}")
     problems[:0] = [f"self-check: {problem}" for problem in check.problems]
-    references = References(
-        against=_text(against), weights=_text(weights), network=network, transcript=_text(transcript)
-    )
     checked = _check_accelerators(model.spec, file, wanted, references, bars)
     on_device = [] if board is None else [_check_device(board, model.spec, file, references, bars)]
     failed = ("wrong", "falls back", "crashes", *(() if accelerators == ALL_ACCELERATORS else ("not run",)))
@@ -188,12 +197,33 @@ def run(
         print_next("edgeshift", "demo", file, "--headless")
 
 
+def _verify_there(
+    board: NativeDevice, file: Path, references: References, reason: str, bars: ProgressBars, *, as_json: bool
+) -> None:
+    """Check an artifact for an NPU on a device only. ``reason`` says why this machine cannot run it."""
+    from edgeshift.artifact.file import read_artifact
+
+    done = _check_device(board, read_artifact(file).spec, file, references, bars)
+    problems = [] if done.verdict == "computes" else [f"{done.accelerator}: {done.detail}"]
+    reason = reason.removeprefix(f"{file}: ")
+    if as_json:
+        print_json({"ok": not problems, "problems": problems, "not_run_here": reason, "device": done})
+    else:
+        print_facts(str(file), [("on this machine", f"not run: {reason}"), *_accelerator_facts(done)])
+    if problems:
+        raise CheckFailedError(f"{file}: " + "; ".join(problems))
+
+
 def _accelerator_facts(done: Checked) -> Facts:
     """Return what is printed of the check on an accelerator."""
     facts: Facts = [(f"on {done.accelerator}", done.detail)]
     if (found := done.original) is not None:
-        size = f"logits {found.error:.2g} of their range, states {found.state_error:.2g} deviations"
+        error, state = ("no number" if value is None else f"{value:.2g}" for value in (found.error, found.state_error))
+        size = f"logits {error} of their range, states {state} deviations"
         facts.append(("  original", f"{found.reference}, {found.frames} frames, largest differences: {size}"))
+    if (heard := done.sound) is not None:
+        size = f"logits {heard.max_error:.2g} of their range, with frames {heard.fused_error:.2g}"
+        facts.append(("  sounds", f"{heard.sounds} sounds, largest differences to the original: {size}"))
     if done.transcript is not None:
         allowed = ", because it computes in float" if done.verdict == "computes" else ""
         facts.append(("  transcript", f"{len(done.transcript)} differences{allowed}" if done.transcript else "ok"))
@@ -310,9 +340,8 @@ def _original(
 def _compare(model: Model, source: Checkpoint, bars: ProgressBars) -> ParitySpec:
     """Compare the artifact with its original."""
     from edgeshift._system.threads import one_thread
-    from edgeshift.converters.pipeline import parity_frames
     from edgeshift.runtimes.pytorch import references
-    from edgeshift.stream.parity import frames_needed
+    from edgeshift.stream.parity import frames_needed, parity_frames
     from edgeshift.stream.sound_parity import compare_with_sounds, comparisons
 
     frames = parity_frames(source.description.frame, frames_needed(model.spec.frames))
@@ -330,10 +359,9 @@ def _layer_errors(
     if source is None:
         raise EdgeshiftError(f"{file}: --layers compares with the original, which was {reason}")
     from edgeshift.artifact.file import read_artifact
-    from edgeshift.converters.pipeline import parity_frames
     from edgeshift.converters.tflite.layers import compare_layers
     from edgeshift.converters.tflite.target import export_float
-    from edgeshift.stream.parity import frames_needed
+    from edgeshift.stream.parity import frames_needed, parity_frames
 
     frames = parity_frames(source.description.frame, frames_needed(spec.frames))
     with bars.stage("export"):

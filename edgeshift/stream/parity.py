@@ -23,9 +23,12 @@ from edgeshift.stream.listening import Listening
 from edgeshift.stream.model import Model
 from edgeshift.stream.stream import Array, Stream
 from edgeshift.targets import Precision
+from edgeshift.video.fit import FrameSpec
 
 #: Smallest number of frames for a stream artifact, and of windows for a clip artifact.
 MIN_FRAMES = 32
+#: Seed of the clips drawn for the parity check. They are not those of calibration, which would prove too little.
+PARITY_SEED = 1001
 #: Largest allowed error of a logit, as a share of the range of the reference's logits. int8 has no limit here.
 MAX_ERROR = {"fp32": 1e-4, "fp16": 1e-2}
 #: The same for networks with non-local blocks. Where one score is much larger than the others, the softmax of a
@@ -38,6 +41,14 @@ MIN_TOP1 = 0.9
 TIE = 0.02
 #: Largest allowed root mean square error of a state, in standard deviations of the state. A lost state has about 1.
 MAX_STATE_ERROR = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.5}
+
+
+def parity_frames(frame: FrameSpec, count: int = MIN_FRAMES) -> list[npt.NDArray[np.uint8]]:
+    """Return at least ``count`` frames of drawn clips, fitted to a network, uint8 [H, W, 3]. Drawing needs OpenCV."""
+    from edgeshift.gestures.fitted_clips import FRAMES, drawn_clips  # not at import: a board may not have OpenCV
+
+    clips = drawn_clips(frame, -(-count // FRAMES), PARITY_SEED).frames
+    return [picture for clip in clips for picture in clip]
 
 
 def compare(
@@ -168,7 +179,7 @@ def failures(parity: ParitySpec, precision: Precision, *, non_local: bool = Fals
         share = f"{parity.top1_clear:.0%} of the frames (ties count as agreement)"
         problems.append(f"the top label agrees in {share}; it must agree in at least {MIN_TOP1:.0%}")
     if parity.sound is not None:
-        problems += _sound_failures(parity.sound, precision)
+        problems += sound_failures(parity.sound, MAX_ERROR.get(precision))
     if parity.lost_states:
         problems.append(f"the artifact does not carry {parity.lost_states[0]} of the original")
     if not parity.state_error <= MAX_STATE_ERROR[precision]:
@@ -177,16 +188,18 @@ def failures(parity: ParitySpec, precision: Precision, *, non_local: bool = Fals
     return problems
 
 
-def _sound_failures(parity: SoundParitySpec, precision: Precision) -> list[str]:
-    """Return a message for each limit that the answers to sounds do not keep. The limits are those of the frames."""
+def sound_failures(parity: SoundParitySpec, limit: float | None) -> list[str]:
+    """Return a message for each limit that the answers to sounds do not keep. The limits are those of the frames.
+
+    ``limit`` is the largest allowed error of a logit, as a share of their range; None: it has no limit.
+    """
     problems = []
     for what, error, angle, top1 in (
         ("sounds", parity.max_error, parity.cosine, parity.top1),
         ("frames and sound together", parity.fused_error, parity.fused_cosine, parity.fused_top1),
     ):
-        if precision in MAX_ERROR and not error <= MAX_ERROR[precision]:
-            limit = f"the limit for {precision} is {MAX_ERROR[precision]:g}"
-            problems.append(f"the logits of {what} differ by {error:.2g} of their range; {limit}")
+        if limit is not None and not error <= limit:
+            problems.append(f"the logits of {what} differ by {error:.2g} of their range; the limit is {limit:g}")
         if not angle >= MIN_COSINE:
             problems.append(f"the cosine of the logits of {what} is {angle:.3f}; it must be at least {MIN_COSINE}")
         if not top1 >= MIN_TOP1:

@@ -11,6 +11,7 @@ from edgeshift.errors import EdgeshiftError, unknown
 from edgeshift.runtimes.lint.graph import Graph
 from edgeshift.runtimes.lint.rule import DEVICES, Effect, Rule
 from edgeshift.runtimes.lint.rules import RULES
+from edgeshift.targets import find_runtime
 
 #: {suffix of an artifact: module that reads its graph}.
 READERS = {
@@ -88,6 +89,11 @@ def lint(artifact: Artifact, devices: Sequence[str] | None = None, ignore: Colle
         raise EdgeshiftError(
             f"{artifact.path}: it is compiled for the NPU of {chip}, which leaves no operators to check: convert "
             "without --aot, and check that artifact"
+        )
+    if find_runtime(artifact.path).only_npu:
+        raise EdgeshiftError(
+            f"{artifact.path}: it is compiled for Qualcomm's NPU, which leaves no operators to check: convert the same "
+            "weights with --target onnx, and check that artifact with --for htp"
         )
     for name in devices or ():
         if name not in DEVICES:

@@ -31,15 +31,22 @@ def test_this_machine_is_reported(run):
 def test_the_emulator_of_boards_is_listed(monkeypatch, tmp_path):
     monkeypatch.setattr(emulated.shutil, "which", lambda name: None)
     found = emulated.find_emulator()
-    assert (found.version, found.remark) == (None, "not installed") and found.name == "cortex-a72, cortex-a76"
+    assert (
+        found.version is None
+        and "apt install qemu-user-static" in found.remark
+        and found.name == "cortex-a72, cortex-a76"
+    )
     qemu = tmp_path / "qemu-aarch64-static"
     qemu.write_text("#!/bin/sh\necho 'qemu-aarch64 version 7.2.22 (Debian 1:7.2)'\n")
     qemu.chmod(0o755)
     monkeypatch.setattr(emulated.shutil, "which", lambda name: str(qemu))
     monkeypatch.setattr(emulated, "AGENTS", tmp_path)
     found = emulated.find_emulator()
-    assert found.version == "7.2.22" and found.remark.startswith("run `make agents`")
+    assert found.version == "7.2.22" and "run `make agents`" in found.remark
     (tmp_path / "edgeshift-agent-aarch64").touch()
+    assert "run `make agents`" in emulated.find_emulator().remark
+    (tmp_path / "glibc-aarch64").mkdir()
+    (tmp_path / "glibc-aarch64" / "ld-linux-aarch64.so.1").touch()
     assert emulated.find_emulator().remark == "edgeshift verify --accelerator cortex-a72 uses it"
     qemu.write_text("#!/bin/sh\nexit 1\n")
     assert emulated.find_emulator().version == ""

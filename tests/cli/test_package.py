@@ -83,6 +83,9 @@ def test_an_artifact_for_the_npu_is_packed_with_what_its_runtime_needs(run, made
     assert (
         transcript.with_name(transcript.name.replace(".transcript.json", ".onnx")).read_bytes() == artifact.read_bytes()
     )
+    if platform == "android":
+        gradle = (out / "android/edgeshift/build.gradle.kts").read_text()
+        assert f'"com.qualcomm.qti:qnn-runtime:{read_artifact(artifact).spec.tools["qnn"]}"' in gradle
     recorded, bound = read_transcript(transcript), BOUNDS["npu"]["int8"]
     assert not recorded.exact and recorded.bounds.states == bound.states, "the NPU rounds more than its simulator"
 

@@ -13,9 +13,9 @@ import edgeshift
 from edgeshift.artifact.file import read_artifact
 from edgeshift.converters import Options, convert
 from edgeshift.converters.fresh import fresh_states
-from edgeshift.converters.pipeline import parity_frames
 from edgeshift.errors import CheckFailedError, ConversionError
 from edgeshift.runtimes.lint import lint, read_graph
+from edgeshift.stream.parity import parity_frames
 
 PRECISIONS = ("fp32", "fp16", "int8")
 

@@ -15,11 +15,11 @@ from edgeshift.artifact.file import read_artifact, write_artifact
 from edgeshift.artifact.spec import PlaceSpec, StreamSpec
 from edgeshift.checkpoints import Checkpoint
 from edgeshift.converters import Options, convert
-from edgeshift.converters.pipeline import parity_frames
 from edgeshift.converters.tflite.layers import compare_layers, worst_layers
 from edgeshift.converters.tflite.target import export_float
 from edgeshift.errors import ArtifactError, CheckFailedError, ConversionError
 from edgeshift.shift import Row, ShiftTable
+from edgeshift.stream.parity import parity_frames
 from edgeshift.stream.selfcheck import self_check
 from edgeshift.targets import find_target
 

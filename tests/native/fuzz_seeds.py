@@ -25,8 +25,12 @@ from edgeshift.sound import SoundSettings
 
 STORED = Path(__file__).parents[1] / "artifact" / "stored" / "version1_int8.tflite"
 BODY = b"a graph"
-#: An ONNX model with as many bytes.
-MODEL = protobuf.bytes_field(2, b"graph")
+#: An ONNX model whose graph is one node with a compiled binary inside, as QNN's, in protobuf.
+NUMBERS = [
+    protobuf.bytes_field(5, protobuf.bytes_field(1, name) + b"\x18\x01") for name in (b"embed_mode", b"main_context")
+]
+NODE = protobuf.bytes_field(4, b"EPContext") + b"".join(NUMBERS)
+MODEL = protobuf.bytes_field(7, protobuf.bytes_field(1, NODE))
 
 
 def descriptions() -> Iterator[StreamSpec]:
@@ -59,8 +63,10 @@ def artifact_seeds() -> Iterator[bytes]:
         yield packed + bytes(HASH_LENGTH)
         yield packed.replace(BODY, BODY + b" of another size") + bytes(HASH_LENGTH)
         yield _stored(described)
-        model = onnx_file.pack(MODEL, {SPEC: described.replace(sha256(BODY).encode(), sha256(MODEL).encode())})
+        of_model = encode(msgspec.structs.replace(spec, body_bytes=len(MODEL), body_sha256=sha256(MODEL)))
+        model = onnx_file.pack(MODEL, {SPEC: of_model})
         yield model + bytes(HASH_LENGTH)
+    yield MODEL
     yield from (b"", b"\x89PNG", b"<html>", b"{}", bytes(200))
 
 

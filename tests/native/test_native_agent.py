@@ -181,7 +181,7 @@ def test_bench_compare_and_resume(command, made, tmp_path, monkeypatch):
     ("arguments", "words"),
     [
         (["bench", "{cut}", "--agent", "native"], "cut.tflite: "),
-        (["bench", "{onnx}", "--agent", "native"], "the native agent runs .tflite artifacts only: use --agent python"),
+        (["bench", "{onnx}", "--agent", "native"], "the native agent runs .tflite and .qnn.onnx artifacts only; bench"),
         (["bench", "{good}", "--agent", "native", "--option", "backend=interpreter"], "no option backend=interpreter"),
         (["bench", "{good}", "--agent", "native", "--litert", "{cut}"], "this is no library, and the device needs"),
         (["bench", "{good}", "--agent", "native", "--litert", "none.so"], "none.so: there is no such file"),

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgeshift.benchmarks.devices import agent_check
@@ -95,3 +96,20 @@ def test_a_program_that_crashes_is_reported(made, check: Check, agents: Path, tm
     (tmp_path / "glibc-aarch64").symlink_to(agents / "glibc-aarch64")
     done = check(made("tsm", "int8").path, agents=tmp_path)
     assert done.verdict == "crashes" and "the self-check ended with status" in done.detail
+
+
+def test_answers_that_are_not_those_of_the_artifact_are_reported(made, check: Check, monkeypatch) -> None:
+    artifact, read = made("tsm", "int8").path, agent_check.read_messages
+
+    def changed(**fields: object) -> str:
+        def messages(text: str, kind: type[Stepped]) -> list[Stepped]:
+            first, *others = read(text, kind)
+            return [msgspec.structs.replace(first, **fields), *others] if fields else others
+
+        monkeypatch.setattr(agent_check, "read_messages", messages)
+        done = check(artifact)
+        assert done.verdict == "crashes"
+        return done.detail
+
+    assert "other logits or states" in changed(states={}) and "other logits or states" in changed(logits=(0.0,))
+    assert changed() == "the agent answered 31 of 32 frames"

@@ -27,7 +27,7 @@ from edgeshift.benchmarks.devices.native import NativeDevice
 from edgeshift.benchmarks.devices.qnn_libraries import QnnLibraries, find_qnn_libraries
 from edgeshift.benchmarks.studies.native_library import Image, NativeLibrary, litert_library, rgb_image
 from edgeshift.cli import main
-from edgeshift.errors import ArtifactError, EdgeshiftError
+from edgeshift.errors import ArtifactError, EdgeshiftError, RuntimeMissingError
 from edgeshift.runtimes import load, qnn
 from edgeshift.runtimes.accelerated import References, frames_of_check
 from edgeshift.stream.replay import write_transcript
@@ -248,6 +248,28 @@ def test_verify_on_a_device(native_agents: Path, artifact: Path, made, monkeypat
     document = json.loads(out)["device"]
     assert (document["accelerator"], document["verdict"], document["frames"]) == ("local", "computes", 32)
     assert document["ran_on"]["accelerator"] == "npu simulator"
+
+
+def test_verify_on_a_device_alone(native_agents: Path, artifact: Path, monkeypatch, capsys) -> None:
+    """As on a computer that has neither the NPU nor its simulator."""
+
+    def missing_here(*_: object, **__: object) -> None:
+        raise RuntimeMissingError("QNN is not installed")
+
+    monkeypatch.setattr("edgeshift.benchmarks.devices.native.AGENTS", native_agents)
+    monkeypatch.setattr("edgeshift.runtimes.load", missing_here)
+    for options in (["--device", "local"], []):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["verify", str(artifact), *options, "--json"])
+        out, err = capsys.readouterr()
+        if not options:
+            assert ended.value.code == 2 and "QNN is not installed" in err
+            continue
+        document = json.loads(out)
+        assert not ended.value.code and document["ok"] and document["not_run_here"] == "QNN is not installed", err
+        assert document["device"]["verdict"] == "computes"
+        assert document["device"]["original"]["frames"] == 32
 
 
 def test_accuracy_is_that_of_python_and_says_where_it_ran(device: NativeDevice, artifact: Path, clips) -> None:

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 #include "edgeshift/edgeshift.h"
 #include "facts.hpp"
@@ -14,6 +15,7 @@
 #include "litert_api.hpp"
 #include "message.hpp"
 #include "onnxruntime_api.hpp"
+#include "player.hpp"
 #include "selfcheck.hpp"
 #include "stepper.hpp"
 
@@ -139,6 +141,27 @@ void states(const std::string &artifact, const std::string &path, const Library 
                           .add("runtime", runtime_name(*model, library))
                           .text());
     }
+}
+
+bool replay(const std::string &artifact, const std::string &path, const Library &library) {
+    const Transcript transcript = read_transcript_file(path);
+    limit_memory(artifact);
+    es_options options = {};
+    if (!library.path.empty())
+        options.library = library.path.c_str();
+    if (!library.provider.empty()) // the C interface has no option for it
+        setenv("EDGESHIFT_QNN", library.provider.c_str(), 1);
+    const std::unique_ptr<es_model, void (*)(es_model *)> model(es_model_open(artifact.c_str(), &options), es_model_close);
+    if (!model)
+        throw std::runtime_error(es_error());
+    try {
+        play(model.get(), transcript);
+    } catch (const Difference &difference) {
+        std::printf("transcript   %s\n", difference.what());
+        return false;
+    }
+    std::printf("transcript   ok\n");
+    return true;
 }
 
 bool check(const std::string &artifact, const Library &library) {

@@ -18,6 +18,8 @@ void logits(const std::string &artifact, const std::string &clips, const Library
 // Run the frames of an .npy file as one sequence, or every window of T frames for a clip artifact, and report the logits and
 // the states after each, as the graph stores them. Frames are fitted as those of a camera. A sound segment is left out.
 void states(const std::string &artifact, const std::string &frames, const Library &library);
+// Make the calls of a golden transcript, and print "ok", or the first difference. Returns whether there is none.
+bool replay(const std::string &artifact, const std::string &transcript, const Library &library);
 // Run the self-check and print what it found. Returns whether it passed.
 bool check(const std::string &artifact, const Library &library);
 

@@ -3,6 +3,7 @@
 //     edgeshift-agent [--tied] [--library LIBRARY] [--litert VERSION] [--provider LIBQNN] COMMAND
 //
 //     check ARTIFACT              run the self-check and print what it found
+//     replay ARTIFACT TRANSCRIPT  make the calls of a golden transcript and compare the results
 //     probe                       report facts and the runtime
 //     bench JOB.json              measure one repeat
 //     memory JOB.json             measure memory
@@ -10,10 +11,11 @@
 //     states ARTIFACT FRAMES.npy  compute the logits and the states of every frame
 //
 // --library: the shared library of LiteRT, or of ONNX Runtime for .qnn.onnx artifacts, which need --provider, too.
-// --tied: stop when standard input closes. `edgeshift bench|eval --agent native` starts it with these commands, which are
-// those of the Python agent (benchmarks/latency/worker.py), and reads its messages. `edgeshift verify --accelerator` uses
-// check and states, which the Python agent does not have. An error is one line on standard error
-// and exit status 2.
+// --tied: stop when standard input closes.
+//
+// `edgeshift bench|eval --agent native` starts it with these commands, and reads its messages. They are those of the Python
+// agent (benchmarks/latency/worker.py), but for check, replay and states, which `edgeshift verify` uses. An error is one line on
+// standard error and exit status 2.
 #include <cstdio>
 #include <new>
 #include <stdexcept>
@@ -29,7 +31,7 @@ using namespace edgeshift;
 namespace {
 
 constexpr const char *kUsage = "usage: edgeshift-agent [--tied] [--library LIBRARY] [--litert VERSION] [--provider LIBQNN] "
-                               "check ARTIFACT | probe | bench JOB | memory JOB | logits ARTIFACT CLIPS | "
+                               "check ARTIFACT | replay ARTIFACT TRANSCRIPT | probe | bench JOB | memory JOB | logits ARTIFACT CLIPS | "
                                "states ARTIFACT FRAMES";
 
 struct CommandLine {
@@ -64,6 +66,8 @@ int run(const CommandLine &line) {
     const std::string command = words.empty() ? "" : words[0];
     if (command == "check" && words.size() == 2)
         return agent::check(words[1], line.library) ? 0 : 1;
+    if (command == "replay" && words.size() == 3)
+        return agent::replay(words[1], words[2], line.library) ? 0 : 1;
     if (command == "probe" && words.size() == 1)
         agent::probe(line.library);
     else if (command == "bench" && words.size() == 2)

@@ -10,6 +10,8 @@ namespace {
 // Bytes that the runtime may allocate, and more for each byte of the file.
 constexpr rlim_t kMemory = rlim_t(2) << 30, kShare = 8;
 
+} // namespace
+
 void limit_memory(const std::string &path) {
     std::error_code error;
     const uintmax_t size = std::filesystem::file_size(path, error);
@@ -24,8 +26,6 @@ void limit_memory(const std::string &path) {
     const rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
 }
-
-} // namespace
 
 Opened open_artifact(const std::string &path, const Library &library, int threads, bool fitted) {
     limit_memory(path);

@@ -21,8 +21,11 @@ struct Opened {
     std::unique_ptr<Stream> stream;
 };
 
-// Open an artifact. A hostile graph must not take all memory of a board, so the memory of the process is limited from now
-// on. fitted: the frames have the size and channel order of the network. Throws Error.
+// Limit the memory of the process from now on, because a hostile graph must not take all memory of a board.
+// path: the artifact, whose size counts.
+void limit_memory(const std::string &path);
+
+// Limit the memory, and open an artifact. fitted: the frames have the size and channel order of the network. Throws Error.
 Opened open_artifact(const std::string &path, const Library &library, int threads, bool fitted);
 
 // Name and version of the runtime that runs a model.

@@ -45,6 +45,7 @@ const Api &api(const std::string &path) {
         if (table == nullptr)
             throw Error(ES_NO_RUNTIME, "ONNX Runtime " + one_line(functions->version) +
                                            " is too old: version 1.22 or later is needed");
+        functions->table = table;
 #define EDGESHIFT_LOOK_UP(place, name, type)                                                                           \
     functions->name = reinterpret_cast<Pointer<type>>(const_cast<void *>(table[place]));
         EDGESHIFT_ONNXRUNTIME_FUNCTIONS(EDGESHIFT_LOOK_UP)

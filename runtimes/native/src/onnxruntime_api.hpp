@@ -74,6 +74,7 @@ template <class Function> using Pointer = Function;
 
 // The functions of a library that was opened, its version, and the folder of its file.
 struct Api {
+    const void *table = nullptr; // by which the same library is recognised
     std::string version, folder;
 #define EDGESHIFT_DECLARE(place, name, type) Pointer<type> name = nullptr;
     EDGESHIFT_ONNXRUNTIME_FUNCTIONS(EDGESHIFT_DECLARE)

@@ -5,6 +5,7 @@
 namespace edgeshift::protobuf {
 namespace {
 
+constexpr size_t kTagBytes = 5; // of a tag at most
 // How the content of a field is stored (protobuf.dev/programming-guides/encoding).
 constexpr uint64_t kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5;
 
@@ -34,6 +35,9 @@ std::vector<Field> read_fields(const Bytes &data, size_t start, size_t stop) {
         Field field;
         field.begin = at;
         const uint64_t tag = read_varint(data, at, stop), type = tag & 7;
+        // Parsers keep 32 bits of a tag, so that a larger one is another field to them.
+        if (tag > 0xffffffff || at - field.begin > kTagBytes)
+            throw Damaged("it has a protobuf tag of more than 32 bits");
         field.number = tag >> 3;
         field.start = at;
         uint64_t size = 0;
@@ -63,7 +67,7 @@ Field last_field(const Bytes &data, const Field &message, uint64_t number) {
     found.number = number;
     found.begin = found.start = found.stop = message.start;
     for (const Field &field : read_fields(data, message.start, message.stop))
-        if (field.number == number)
+        if (field.number == number && (data.data()[field.begin] & 7) == kBytes)
             found = field;
     return found;
 }

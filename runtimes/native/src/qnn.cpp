@@ -41,28 +41,50 @@ void require(const ort::Api &api, ort::Status status, const std::string &what) {
         return;
     const std::string reason = one_line(api.GetErrorMessage(status));
     api.ReleaseStatus(status);
-    throw Error(ES_FAILED, "ONNX Runtime cannot " + what + ": " + reason);
+    throw Error(ES_FAILED, "ONNX Runtime cannot " + what + ": " + reason + "; use ONNX Runtime 1.22 or later with the " +
+                               "onnxruntime-qnn that belongs to it, or convert the model again");
+}
+
+// The devices that ONNX Runtime knows QNN to run on.
+std::vector<ort::Device> devices_of(const ort::Api &api, ort::Environment environment) {
+    const ort::Device *devices = nullptr;
+    size_t count = 0;
+    require(api, api.GetEpDevices(environment, &devices, &count), "list its devices");
+    std::vector<ort::Device> found;
+    for (size_t i = 0; i < count; i++)
+        if (std::strcmp(api.EpDevice_EpName(devices[i]), kProvider) == 0)
+            found.push_back(devices[i]);
+    return found;
+}
+
+// Why ONNX Runtime could not open a library. Its message repeats the path before the reason, and paths may be long.
+std::string reason_of(const char *message) {
+    const std::string text = message, before = "with error: ";
+    const size_t at = text.find(before);
+    return one_line(at == text.npos ? text : text.substr(at + before.size()));
 }
 
 // ONNX Runtime's environment, with the provider, made once for each library of ONNX Runtime. It stays until the process
-// ends, so the provider's library is that of the first call.
+// ends, so the provider's library is that of the first call. The app may have registered the provider, too.
 ort::Environment environment(const ort::Api &api, const std::string &provider) {
     static std::mutex mutex;
-    static auto &made = *new std::map<const ort::Api *, ort::Environment>;
+    static auto &made = *new std::map<const void *, ort::Environment>;
     const std::lock_guard<std::mutex> lock(mutex);
-    ort::Environment &entry = made[&api];
+    ort::Environment &entry = made[api.table];
     if (entry == nullptr) {
         // The NPU loads its own libraries from this folder, where they are beside the provider's.
         if (const std::string folder = std::filesystem::path(provider).parent_path().string(); !folder.empty() && !kSimulates)
             setenv("ADSP_LIBRARY_PATH", folder.c_str(), 0);
         ort::Environment environment = nullptr;
         require(api, api.CreateEnv(ort::kFatal, "edgeshift", &environment), "start");
-        ort::Status status = api.RegisterExecutionProviderLibrary(environment, kProvider, provider.c_str());
+        ort::Status status = nullptr;
+        if (devices_of(api, environment).empty())
+            status = api.RegisterExecutionProviderLibrary(environment, kProvider, provider.c_str());
         if (status != nullptr) {
-            const std::string reason = one_line(api.GetErrorMessage(status));
+            const std::string reason = reason_of(api.GetErrorMessage(status));
             api.ReleaseStatus(status);
-            throw Error(ES_NO_RUNTIME, "QNN's library " + edgeshift::quoted(provider, 300) + " cannot be opened: " + reason +
-                                           "; put " + kLibrary + " beside ONNX Runtime's library, or give its path in the " +
+            throw Error(ES_NO_RUNTIME, "QNN's library " + edgeshift::quoted(provider, 300) +
+                                           " cannot be opened: " + reason + "; put " + kLibrary + " beside ONNX Runtime's library, or give its path in the " +
                                            "environment variable " + kVariable + ". The Python package onnxruntime-qnn " +
                                            "contains it, and for Android com.qualcomm.qti:onnxruntime-android-qnn");
         }
@@ -72,14 +94,16 @@ ort::Environment environment(const ort::Api &api, const std::string &provider) {
 }
 
 // The provider's library: the given one, or that of the environment variable, or the one beside ONNX Runtime's, or its name,
-// which is enough in an app.
+// which is enough in an app. ONNX Runtime would look for a relative path beside its own library.
 std::string provider_path(const ort::Api &api, const std::string &given) {
-    if (!given.empty())
-        return given;
-    if (const char *path = std::getenv(kVariable))
+    const char *variable = std::getenv(kVariable);
+    const std::string path = !given.empty() ? given : variable != nullptr ? variable : "";
+    std::error_code error;
+    if (path.find('/') != path.npos)
+        return std::filesystem::absolute(path, error).string();
+    if (!path.empty())
         return path;
     const std::filesystem::path beside = std::filesystem::path(api.folder) / kLibrary;
-    std::error_code error;
     return !api.folder.empty() && std::filesystem::is_regular_file(beside, error) ? beside.string() : kLibrary;
 }
 
@@ -210,24 +234,20 @@ QnnBackend::QnnBackend(const uint8_t *graph, size_t size, const Description &des
 }
 
 ort::Device QnnBackend::find_device(ort::Environment environment) {
-    const ort::Device *devices = nullptr;
-    size_t count = 0;
-    require(api_, api_.GetEpDevices(environment, &devices, &count), "list its devices");
     ort::Device found = nullptr;
-    for (size_t i = 0; i < count; i++) {
-        if (std::strcmp(api_.EpDevice_EpName(devices[i]), kProvider) != 0)
-            continue;
+    for (ort::Device device : devices_of(api_, environment)) {
         // ONNX Runtime does not see every NPU. Then the provider reaches it by the device of the CPU.
-        const bool seen = api_.HardwareDevice_Type(api_.EpDevice_Device(devices[i])) == ort::kNpu;
+        const bool seen = api_.HardwareDevice_Type(api_.EpDevice_Device(device)) == ort::kNpu;
         if (found == nullptr || seen) {
-            found = devices[i];
+            found = device;
             npu_ = seen || !kSimulates;
         }
         if (seen)
             break;
     }
     if (found == nullptr)
-        throw Error(ES_NO_RUNTIME, "QNN finds no NPU of Qualcomm on this device");
+        throw Error(ES_NO_RUNTIME, "QNN finds no NPU of Qualcomm on this device: run the artifact on a device with one, or "
+                                   "convert with --target tflite for the CPU");
     return found;
 }
 

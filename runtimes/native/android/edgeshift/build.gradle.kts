@@ -2,8 +2,10 @@ plugins {
     id("com.android.library")
 }
 
-// An artifact for Qualcomm's NPU runs on QNN and ONNX Runtime; all others run on LiteRT.
-val qnn = fileTree("src/androidTest/assets").any { it.name.endsWith(".qnn.onnx") }
+// Artifacts for Qualcomm's NPU run on QNN and ONNX Runtime, and .tflite artifacts on LiteRT.
+val artifacts = listOf("src/androidTest/assets", "../app/src/main/assets").flatMap { fileTree(it).map(File::getName) }
+val qnn = artifacts.any { it.endsWith(".qnn.onnx") }
+val litert = !qnn || artifacts.any { it.endsWith(".tflite") }
 
 android {
     namespace = "dev.edgeshift"
@@ -39,9 +41,8 @@ dependencies {
         implementation("com.microsoft.onnxruntime:onnxruntime-android:1.24.3")
         implementation("com.qualcomm.qti:onnxruntime-android-qnn:2.6.0")
         implementation("com.qualcomm.qti:qnn-runtime:2.51.0") // not older than the QNN that compiled the artifact
-    } else {
-        implementation("com.google.ai.edge.litert:litert:2.3.2")
     }
+    if (litert) implementation("com.google.ai.edge.litert:litert:2.3.2")
     api("org.jetbrains.kotlinx:kotlinx-coroutines-core:1.10.2")
     // Only apps that use CameraX need it, and they name its version.
     compileOnly("androidx.camera:camera-core:1.5.0")

@@ -63,7 +63,7 @@ typedef struct es_spotter es_spotter;
 
 /* How a model is opened. Set every field that is not needed to 0, as `es_options options = {0};` does. */
 typedef struct es_options {
-    int32_t threads;     /* threads of the runtime, 1 to 64; 0: one */
+    int32_t threads;     /* threads of the runtime, 1 to 64; 0: one. A .qnn.onnx artifact has none to choose */
     const char *library; /* path of the runtime's shared library, LiteRT's or for .qnn.onnx artifacts ONNX Runtime's; NULL: the
                             value of EDGESHIFT_LITERT or EDGESHIFT_ONNXRUNTIME, or the usual names */
 } es_options;

@@ -84,7 +84,7 @@ class Edgeshift private constructor(address: Long) : AutoCloseable {
         /**
          * Open the artifact in a file.
          *
-         * @param threads threads of the runtime, 1 to 64.
+         * @param threads threads of the runtime, 1 to 64; a .qnn.onnx has none to choose.
          * @param library path of the shared library of LiteRT, or of ONNX Runtime for a .qnn.onnx; null: the usual names.
          * @throws EdgeshiftException there is no file, it is not an artifact, or the runtime cannot run it here.
          */

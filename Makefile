@@ -159,6 +159,25 @@ agent-android:
 		{ echo "set ANDROID_NDK to the folder of an Android NDK, which has build/cmake/android.toolchain.cmake" >&2; exit 1; }
 	$(call build_agent,agent-android,android-aarch64)
 
+# Pack a script for a machine with an NVIDIA GPU and without a network into build/nvidia; see benchmarks/nvidia.sh. The machine has
+# Python NVIDIA_PYTHON. OpenCV 5 is too large for the limit.
+NVIDIA = build/nvidia
+NVIDIA_PYTHON = 3.11
+NVIDIA_MEGABYTES = 64
+NVIDIA_INSTALLED = safetensors|msgspec|typer|annotated-doc|shellingham|pydantic|pydantic_core|annotated-types|typing-inspection|rich|markdown-it-py|mdurl|Pygments|typing_extensions
+
+.PHONY: nvidia
+nvidia: setup
+	rm -rf $(NVIDIA) && mkdir -p $(NVIDIA)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-compile --target $(NVIDIA)/packages .
+	cd $(NVIDIA)/packages/edgeshift && rm -rf runtimes/native apps/phone/built weights/stsm_*.safetensors weights/tsam_*.safetensors
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps \
+		--only-binary=:all: --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --python-version $(NVIDIA_PYTHON) \
+		--dest $(NVIDIA)/wheels opencv-python-headless==4.10.0.84 $$($(BIN)/pip freeze | grep -iE '^($(NVIDIA_INSTALLED))==')
+	cp benchmarks/nvidia.sh $(NVIDIA)/run.sh
+	@size=$$(du -sm $(NVIDIA) | cut -f1); test $$size -lt $(NVIDIA_MEGABYTES) || { echo "$(NVIDIA) has $$size MiB" >&2; exit 1; }; \
+	echo "Copy $(NVIDIA) ($$size MiB) to the machine with the GPU, and run there: sh nvidia/run.sh"
+
 # $(call build_agent,PRESET,NAME): the agent is complete when it gets its name.
 define build_agent
 	cd runtimes/native && cmake --preset $(1)

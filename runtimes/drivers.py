@@ -84,7 +84,7 @@ def _torch(drivers: tuple[str, ...]) -> Accelerator:
         "torch",
         found,
         drivers,
-        _on_nvidia(found, drivers, "python -m edgeshift.benchmarks.studies.nvidia uses it"),
+        _on_nvidia(found, drivers, "train --device cuda uses it, and python -m edgeshift.benchmarks.studies.nvidia"),
     )
 
 

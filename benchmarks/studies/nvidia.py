@@ -119,15 +119,15 @@ def measure(out: Path, device: str, size: int, steps: int, minutes: float = MINU
     settings = (size, steps)
     same = [part for part in journal.entries if part.where == where and part.settings == settings]
     done = {part.name: part for part in same if part.problem is None}
+    # First the parts that need nothing but PyTorch. TensorRT takes minutes to build an engine, so it is the last one.
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "eager": partial(_torch_step, device, size, compiled=False),
         "compiled": partial(_torch_step, device, size, compiled=True),
+        f"training {device}": partial(_training, out, device, size, steps),
+        "training cpu": partial(_training, out, "cpu", size, steps),
         "onnxruntime": partial(_artifact, out, "onnx", size, {"provider": device}),
         "tensorrt": partial(_artifact, out, "tensorrt", size, {"runtime": "tensorrt"}),
-        f"training {device}": partial(_training, out, device, size, steps),
     }
-    # The slowest part is the last one.
-    parts.setdefault("training cpu", partial(_training, out, "cpu", size, steps))
     results = []
     with ProgressBars(live=False).stage("parts", len(parts)) as advance:
         for name, run in parts.items():

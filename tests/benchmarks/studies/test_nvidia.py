@@ -22,10 +22,11 @@ def test_it_runs_on_the_cpu_and_resumes(tmp_path, capsys, monkeypatch):
     line = [*LINE, "--out", str(tmp_path), "--json"]
     assert nvidia.main(line) == 0
     parts = {part["name"]: part for part in json.loads(capsys.readouterr().out)}
-    assert list(parts) == ["eager", "compiled", "onnxruntime", "tensorrt", "training cpu"]
+    assert list(parts) == ["eager", "compiled", "training cpu", "onnxruntime", "tensorrt"]
     for name in ("eager", "onnxruntime"):
         assert parts[name]["problem"] is None and parts[name]["step_ms"] > 0
         assert parts[name]["max_error"] < 1e-4 and parts[name]["top1"] == 1.0
+        assert parts[name]["ran_on"]["accelerator"] == "cpu"
     assert parts["compiled"]["problem"] == "no compiler here"
     assert "tensorrt, which is not installed" in parts["tensorrt"]["problem"]
     ((step, loss),) = parts["training cpu"]["curve"]

@@ -4,6 +4,7 @@
 #   make wheel   build a wheel with the page for phones in it
 #   make native  build and test the native runtime in C++ and Kotlin
 #   make agents  build the programs that measure on devices without Python
+#   make nvidia  pack a script that measures an NVIDIA GPU on a machine without a network
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin

@@ -81,6 +81,35 @@ def test_an_accelerator_that_leaves_the_original_or_the_transcript_is_wrong(made
     assert done.verdict == "wrong" and done.transcript and "; transcript: " in done.detail
 
 
+class Broken:
+    """An executor whose logits are no numbers."""
+
+    def __init__(self, executor) -> None:
+        self._executor = executor
+
+    def run(self, frame):
+        return self._executor.run(frame) * np.nan
+
+    def states(self):
+        return self._executor.states()
+
+    def set_states(self, states):
+        self._executor.set_states(states)
+
+
+def test_logits_that_are_no_numbers_are_reported_with_their_frame(made, monkeypatch):
+    """The result is sent as JSON, which has no NaN."""
+    path = made("tsm", "fp32").path
+    right = load(path)
+    wrong = Model(right.spec, right.runtime, lambda: Broken(right._executor()), "gpu")
+    monkeypatch.setattr(
+        "edgeshift.runtimes.load", lambda file, accelerator="cpu": right if accelerator == "cpu" else wrong
+    )
+    done = msgspec.json.decode(msgspec.json.encode(check_here(path, "gpu")), type=Checked)
+    assert (done.verdict, done.frame, done.state) == ("wrong", 0, "logits") and done.original.frame == 0
+    assert done.error is None and done.original.error is None
+
+
 def test_unknown_accelerators_are_refused(run, made):
     for names in ("tpu", "", "cpu,,gpu"):
         done = run("verify", made("tsm", "fp32").path, "--accelerator", names)

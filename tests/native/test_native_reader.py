@@ -185,6 +185,8 @@ def mutated_models() -> Iterator[bytes]:
     yield artifact(entries, after=onnx_file.TRAILER.entry(SPEC, encode(spec)))
     yield artifact(entries, after=protobuf.bytes_field(14, protobuf.bytes_field(1, b"\xff")))
     yield artifact(entries, after=b"\x70" + b"\xff" * 9 + b"\x02")  # a number of more than 64 bits
+    yield artifact(entries, after=b"\xf2\x80\x80\x80\x10\x00")  # a tag of 33 bits, which parsers read as field 14
+    yield artifact(entries, after=b"\xf2\x80\x80\x80\x80\x00\x00")  # a tag of six bytes
     for _ in range(30):
         yield good[: int(random.integers(len(good)))]
     for index in range(300):  # one bit after the graph; half of them without a new hash

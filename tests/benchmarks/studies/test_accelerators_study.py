@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edgeshift.benchmarks.studies import accelerators
-from edgeshift.runtimes.accelerated import Checked
+from edgeshift.runtimes.accelerated import Checked, Compared, References
 
 CASE = accelerators.CASES[0]
 
@@ -24,9 +26,11 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append("convert")
         return ""
 
-    def check(path: Path, name: str, against: Path | None) -> Checked:
-        made.append("check" if against is None else f"check against {against.name}")
-        return Checked(name, "computes", "fine", "LiteRT", frames=32, error=0.0, state_error=0.0, share=0.5)
+    def check(path: Path, name: str, references: References) -> Checked:
+        against = references.against
+        made.append("check" if against is None else f"check against {Path(against).name}")
+        original = Compared("PyTorch", 32, None, 0.02)
+        return Checked(name, "computes", "fine", "LiteRT", None, (), 32, 0.0, 0.0, share=0.5, original=original)
 
     monkeypatch.setattr(accelerators, "convert", convert)
     monkeypatch.setattr(accelerators, "read_artifact", lambda path: None)
@@ -70,3 +74,13 @@ def test_a_compiled_file_is_compared_with_the_graph_from_before_its_compilation(
     assert checks == ["convert", "convert", "check against tsm_mobilenet_v2_qnn_int8_cpu.onnx"]
     cells = dict(zip(accelerators.COLUMNS, accelerators.cells(row), strict=True))
     assert (cells["share"], cells["result"], cells["states"]) == ("50%", "computes all operators", "0")
+    assert cells["against PyTorch"] == "no number, 0.02"
+
+
+def test_a_row_without_a_comparison_with_the_original_is_measured_again(checks, tmp_path):
+    row = accelerators.measure(tmp_path, "tsm_mobilenet_v2", CASE, stored=False)
+    (stored,) = tmp_path.glob("*.json")
+    older = msgspec.structs.replace(row, checked=replace(row.checked, original=None))
+    stored.write_bytes(msgspec.json.encode(older))
+    assert accelerators.measure(tmp_path, "tsm_mobilenet_v2", CASE, stored=False) == row
+    assert checks == ["convert", "check", "check"]

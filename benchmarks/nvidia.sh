@@ -3,8 +3,8 @@
 #
 #     sh run.sh [OPTION...]       options of edgeshift.benchmarks.studies.nvidia, such as --size 224
 #
-# `make nvidia` packs this script, as run.sh, with all that it needs besides Python and a PyTorch for CUDA, which must be
-# installed. It writes into its own folder: packages/ and results/. The same command continues an interrupted run.
+# `make nvidia` packs this script, as run.sh, with all that it needs. The machine needs Linux x86-64, the Python that `make
+# nvidia` was told, and a PyTorch for CUDA. The script writes into its own folder: packages/ and results/. The same command continues an interrupted run.
 set -e
 cd "$(dirname "$0")"
 export PYTHONPATH="$PWD/packages${PYTHONPATH:+:$PYTHONPATH}"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgeshift.stream.first_difference import Difference
     from edgeshift.stream.selfcheck import Bound
 
-#: All accelerators of ``edgeshift verify --accelerator``.
+#: Accelerators of ``edgeshift verify --accelerator`` that this module checks. ``emulated.NAMES`` adds processors.
 ACCELERATORS = ("cpu", "gpu", "npu")
 #: What the process of a check prints after each frame.
 FRAME_DONE = "frame"
@@ -45,7 +45,7 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         against: path of an artifact of the same network that the CPU runs, for one that the CPU cannot run. It must
-            have been loaded before, so that it is known to be sound.
+            have been loaded before, so that it is known to be valid.
         weights, network: where the original network is, as for ``edgeshift.runtimes.original.find_original``.
         transcript: path of a golden transcript.
     """
@@ -82,7 +82,7 @@ class Checked:
     """What is known about an artifact on one accelerator.
 
     Attributes:
-        accelerator: a name in ``ACCELERATORS``.
+        accelerator: a name in ``ACCELERATORS``, of an emulated processor, or of a device.
         verdict: the verdict.
         detail: the verdict in words: what refuses what, where results differ, or why it was not run.
         runtime: runtime and accelerator; None: it was not run.
@@ -128,7 +128,7 @@ def check_accelerator(
     """Check an artifact on an accelerator, in a process of its own.
 
     Args:
-        path: the artifact, which must have been loaded before, so that it is known to be sound.
+        path: the artifact, which must have been loaded before, so that it is known to be valid.
         accelerator: a name in ``ACCELERATORS``.
         references: what its results are compared with. Without ``against``, one that the CPU cannot run is compared
             with the original network only.
@@ -240,7 +240,7 @@ def _check_camera(model: Model, accelerator: str, reference: Model | None, refer
 
     check = tuple(self_check(model, _say_frame).problems)
     pictures = sample_pictures(model.spec)
-    # All frames are run before torch is imported, which the accelerator's library need not know.
+    # The frames are run before torch is imported, because the accelerator's library may not work beside torch.
     taken = list(steps(model, pictures, _say_frame))
     transcript = _replay(model, references.transcript)
     # A GPU computes an int8 graph in float, so its results differ more than the bounds of the self-check allow.
@@ -384,7 +384,7 @@ def _share(model: Model) -> float | None:
 def not_compared(
     accelerator: str, failures: tuple[str, ...], runtime: str, ran_on: Placement, share: float | None = 1.0
 ) -> Checked:
-    """Return the result for a file of which only the self-check is run: the CPU cannot run it.
+    """Return the result for a file with which the CPU has nothing to compare. It says whether the self-check passed.
 
     Args:
         accelerator: name of the accelerator.

@@ -74,7 +74,7 @@ def _load(spec: StreamSpec, weights: Path | None) -> Checkpoint:
     model = spec.model
     if weights is None:
         return untrained_source(model.name, size=model.size, width=model.width, depth=model.depth)
-    # Before the labels are compared: those of another checkpoint rarely fit, and the error would be about them.
+    # The hash is checked first: for another checkpoint, the error would be a misleading one about labels.
     if weights_file.read(weights).sha256 != spec.weights.sha256:
         raise CheckFailedError(f"{weights} is not the checkpoint this artifact was made from ({spec.weights.source})")
     read = load if spec.mode == "clip" else load_for_streaming

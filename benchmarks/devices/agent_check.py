@@ -57,7 +57,7 @@ class Stepped(Message, frozen=True, kw_only=True, tag="step"):
 
 
 class CrashError(Exception):
-    """The agent ended in a way that it should not."""
+    """The agent crashed, or its answers are not valid."""
 
 
 def check_with_agent(
@@ -74,13 +74,13 @@ def check_with_agent(
 
     Args:
         name: name of the device in the result.
-        path: an artifact that is known to be sound.
+        path: an artifact that is known to be valid.
         agent: prepares the agent; called with an empty folder. Returns how a command of the agent is run, and how a
             file is sent to the device, which returns its path there.
         references: what the results are compared with. Without ``against``, one that is compiled for an NPU is compared
             with the original network only.
         ran_on: where the graph runs; None: the name of the runtime says it.
-        advance: called ``frames_of_check`` times: after the self-check, and after every frame.
+        advance: called for each run of the self-check, after its end, and after every frame.
     """
     against = None if references.against is None else Path(references.against)
     spec = read_artifact(path).spec
@@ -144,7 +144,7 @@ def check_on_device(
 
 
 def _limit(spec: StreamSpec, placement: Placement) -> Bound:
-    """Return the largest accepted errors: on another CPU those of the self-check, on an NPU those of parity."""
+    """Return the largest accepted errors: on another CPU those of the self-check, on an NPU ``ORIGINAL``."""
     return (BOUNDS["cpu"] if placement.accelerator == "cpu" else ORIGINAL)[spec.precision]
 
 

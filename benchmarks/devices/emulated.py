@@ -42,8 +42,8 @@ class Processor(NamedTuple):
     features: str
 
 
-#: {processor, as qemu names it: its description}: that of a Raspberry Pi 4, which has neither aes and sha2 nor dot
-#: products, and that of a Raspberry Pi 5.
+#: {processor, as qemu names it: its description}: that of a Raspberry Pi 4, which has no aes, no sha2 and no
+#: dot products, and that of a Raspberry Pi 5.
 PROCESSORS = {
     "cortex-a72": Processor("0xd08", "fp asimd evtstrm crc32 cpuid"),
     "cortex-a76": Processor(
@@ -83,10 +83,10 @@ def check_processor(
     """Run the self-check of an artifact and 32 frames on an emulated processor, and compare the frames with this CPU.
 
     Args:
-        path: an artifact that is known to be sound.
+        path: an artifact that is known to be valid.
         name: a name in ``PROCESSORS``.
         references: what its results are compared with, besides this CPU.
-        advance: called after every frame.
+        advance: called for each run of the self-check, after its end, and after every frame.
         agents: the folder of `make agents`.
         library: LiteRT's library for aarch64, or a package that contains it; None: see ``find_library``.
     """

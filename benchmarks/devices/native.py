@@ -26,9 +26,10 @@ from edgeshift.targets import find_runtime
 
 #: Name of the program on a device.
 PROGRAM = "edgeshift-agent"
-#: The folder in which `make agents` writes the programs, and the files that a phone without an NDK's program needs.
+#: The folder in which `make agents` writes the programs, and the files that a phone needs if the agent was
+#: built without an NDK.
 AGENTS = Path(edgeshift.runtimes.__file__).parent / "native" / "agents"
-#: Names in ``edgeshift.targets.RUNTIMES`` of what it runs artifacts with.
+#: The agent's runtimes: names in ``edgeshift.targets.RUNTIMES``.
 RUNTIMES = ("tflite", "qnn")
 #: Seconds that a short command may take.
 TIMEOUT = 60.0

@@ -84,10 +84,10 @@ def run(
             (Debian: qemu-user-static) while the native agent (make agents) runs a .tflite artifact.
         against: The int8 .onnx artifact of the same network. The CPU cannot run a .qnn.onnx artifact, so it runs this
             one, and logits and states of both are compared over 32 frames.
-        device: Also run a .tflite or .qnn.onnx artifact on this device, ssh://user@host or adb: the self-check,
+        device: Also run a .tflite or .qnn.onnx artifact on this device, local, ssh://user@host or adb: self-check,
             --transcript, and 32 frames whose logits and states are compared as those on an accelerator. The native
-            agent (make agents) runs it, which needs no Python there. A .qnn.onnx artifact is checked on the device only
-            if this machine cannot run it.
+            agent (make agents) runs it, which needs no Python there. If this machine cannot run a .qnn.onnx artifact,
+            it is checked on the device alone.
         transcript: Also make the calls of this golden transcript, and compare the answers.
 
     Examples:

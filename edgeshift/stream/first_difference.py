@@ -42,7 +42,7 @@ class Difference:
 
     Attributes:
         frames: number of frames that were compared, or of windows of a clip.
-        error: largest difference of a logit, as a share of the range of the CPU's logits.
+        error: largest difference of a logit, as a share of the range of the reference's logits.
         state_error: root mean square error of the state that differs most in any frame, in its standard deviations.
         limit: the largest ``error`` and ``state_error`` that are accepted.
         frame: the first frame, counted from 0, with a larger error; None: there is none.
@@ -152,7 +152,7 @@ def find_difference(
 
 
 def original_limit(spec: StreamSpec, processor: str) -> Bound:
-    """Return the same for a comparison with the original network.
+    """Return the largest errors that are accepted against the original network.
 
     An accelerator may be as far from it as the artifact on the CPU, by the limits of parity, or as far as it may be
     from the CPU. Logits of int8 have no limit here, as in parity.
@@ -172,7 +172,7 @@ def original_limit(spec: StreamSpec, processor: str) -> Bound:
 def limit_of(model: Model) -> Bound:
     """Return the largest errors that are accepted: of logits as a share of their range, of states in deviations.
 
-    int8 has those of parity with the original network, because an accelerator may compute an int8 graph in float.
+    For int8, they are ``ORIGINAL``, because an accelerator may compute an int8 graph in float.
     """
     precision = model.spec.precision
     return ORIGINAL[precision] if precision == "int8" else BOUNDS[model.processor][precision]

@@ -15,7 +15,7 @@ using protobuf::Field;
 constexpr uint64_t kMetadata = 14;     // metadata_props of ModelProto (onnx.proto)
 constexpr uint64_t kKey = 1, kValue = 2; // of an entry
 constexpr std::string_view kDescription = "edgeshift/spec.json";
-// The entry of the hash up to the hash: its tag and length, the key with its tag and length, and tag and length of the hash.
+// The bytes of the last entry before the digits of the hash.
 constexpr std::string_view kHashEntry = "\x72\x54\x0a\x10" "edgeshift/sha256" "\x12\x40";
 
 } // namespace
@@ -47,7 +47,7 @@ std::pair<std::string, size_t> unpack(const Bytes &file) {
                               grouped(spec::MAX_BYTES));
             description = std::string(value);
         } else if (!entry) {
-            // Parsers would merge another model here into the first one, which is the only one that is hashed.
+            // Parsers would merge a model here into the first one, and the description's hash does not cover it.
             throw Damaged("data follows its description");
         }
     }

@@ -1,6 +1,6 @@
-// The part of ONNX Runtime's C interface that edgeshift uses, and how its library is found. Its packages for programs that
-// run have no headers, so the declarations are our own. ONNX Runtime has its functions in one table, in which a function
-// never changes its place. Version 1.22 has all that are used.
+// The part of ONNX Runtime's C interface that edgeshift uses, and how its library is found. The Python package has no headers,
+// so the declarations are our own. ONNX Runtime has its functions in one table, whose order never changes. Version 1.22 has
+// all that are used.
 #pragma once
 
 #include <cstddef>

@@ -24,7 +24,8 @@ struct Field {
 // The fields of the message at [start, stop), without a look into their contents. Throws Damaged.
 std::vector<Field> read_fields(const Bytes &data, size_t start, size_t stop);
 
-// The last field with a number and bytes in it in a message, as protobuf does; an empty one if there is none. Throws Damaged.
+// The last field of a message with this number and with bytes inside; the last one counts in protobuf. Empty if there is none.
+// Throws Damaged.
 Field last_field(const Bytes &data, const Field &message, uint64_t number);
 
 // The integer in a field, which is stored with seven bits in a byte, and the lowest first. Throws Damaged.

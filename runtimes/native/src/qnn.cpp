@@ -26,7 +26,7 @@ namespace ort = onnxruntime;
 constexpr const char *kProvider = "QNNExecutionProvider", *kLibrary = "libonnxruntime_providers_qnn.so";
 constexpr const char *kVariable = "EDGESHIFT_QNN"; // may hold the path of the provider's library
 const std::string kNext = "next_";                 // starts the names of the states that a step returns
-// QNN's library for computers simulates the NPU. It is the only one for these processors.
+// On x86-64, QNN's library is a simulator of the NPU, unless ONNX Runtime lists an NPU.
 #if defined(__x86_64__)
 constexpr bool kSimulates = true;
 #else
@@ -45,7 +45,7 @@ void require(const ort::Api &api, ort::Status status, const std::string &what) {
                                "onnxruntime-qnn that belongs to it, or convert the model again");
 }
 
-// The devices that ONNX Runtime knows QNN to run on.
+// ONNX Runtime's devices for QNN.
 std::vector<ort::Device> devices_of(const ort::Api &api, ort::Environment environment) {
     const ort::Device *devices = nullptr;
     size_t count = 0;

@@ -21,7 +21,7 @@ constexpr uint64_t kOperator = 4, kAttribute = 5;
 constexpr uint64_t kName = 1, kNumber = 3;
 // Fields of an attribute that hold tensors or other graphs.
 constexpr uint64_t kParts[] = {5, 6, 10, 11, 22, 23};
-constexpr uint8_t kNumberTag = kNumber << 3; // a number that is stored as usual
+constexpr uint8_t kNumberTag = kNumber << 3; // the tag of a number, in one byte
 constexpr std::string_view kBinary = "EPContext";
 
 void examine(const Bytes &graph) {

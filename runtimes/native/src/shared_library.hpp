@@ -8,7 +8,7 @@
 
 namespace edgeshift {
 
-// How a runtime's library is called.
+// The names by which a runtime's library is found.
 struct RuntimeLibrary {
     const char *title;              // in messages, such as "LiteRT"
     const char *variable;           // the environment variable that may hold its path

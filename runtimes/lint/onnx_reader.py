@@ -74,7 +74,7 @@ class _Reader:
         sides = []
         for side in self._fields(self._last(kind, SHAPE)):
             if side.number == DIMENSION:
-                value = self._last(side, SIDE)
+                value = self._last(side, SIDE, protobuf.VARINT)
                 fixed = value.stop > value.start
                 sides.append(protobuf.read_varint(self._body, value.start, value.stop)[0] if fixed else UNKNOWN)
         self._put(Tensor(name, tuple(sides), TYPES.get(self._number(kind, ELEMENT), "")))
@@ -104,8 +104,8 @@ class _Reader:
     def _fields(self, message: Field) -> list[Field]:
         return protobuf.read_fields(self._body, message.start, message.stop, MAX_FIELDS)
 
-    def _last(self, message: Field, number: int) -> Field:
-        return protobuf.last_field(self._body, message, number, MAX_FIELDS)
+    def _last(self, message: Field, number: int, wire_type: int = protobuf.BYTES) -> Field:
+        return protobuf.last_field(self._body, message, number, MAX_FIELDS, wire_type)
 
     def _content(self, field: Field) -> str:
         return self._body[field.start : field.stop].decode(errors="replace")
@@ -114,7 +114,7 @@ class _Reader:
         return self._content(self._last(message, number))
 
     def _number(self, message: Field, number: int) -> int:
-        field = self._last(message, number)
+        field = self._last(message, number, protobuf.VARINT)
         return protobuf.read_varint(self._body, field.start, field.stop)[0] if field.stop > field.start else 0
 
     def _integers(self, field: Field) -> list[int]:

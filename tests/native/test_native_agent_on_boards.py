@@ -160,7 +160,7 @@ class OtherBoard:
 @pytest.mark.parametrize("system", ["Linux armv7l", "Darwin arm64", "Linux riscv64"])
 def test_a_board_that_has_no_agent_is_one_line(system, tmp_path):
     board: Device = OtherBoard(system)  # type: ignore[assignment]
-    words = rf"ssh://other: there is no native agent for {system}, only for Linux on aarch64 and x86_64: use --agent py"
+    words = rf"ssh://other: there is no native agent for {system}, only for Linux on aarch64 and x86_64; bench and eval"
     with pytest.raises(DeviceError, match=words):
         NativeDevice(board, agents=tmp_path).agent()
 

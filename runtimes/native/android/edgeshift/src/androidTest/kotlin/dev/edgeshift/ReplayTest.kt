@@ -9,7 +9,7 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 
-/** Replays golden transcripts on the phone: each artifact among the assets has one, as NAME.tflite has NAME.transcript.json. */
+/** Replays golden transcripts on the phone. Each artifact has one: NAME.tflite has NAME.transcript.json. */
 @RunWith(AndroidJUnit4::class)
 class ReplayTest {
     private val assets = InstrumentationRegistry.getInstrumentation().context.assets

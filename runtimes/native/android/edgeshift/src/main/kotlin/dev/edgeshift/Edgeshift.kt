@@ -85,7 +85,7 @@ class Edgeshift private constructor(address: Long) : AutoCloseable {
          * Open the artifact in a file.
          *
          * @param threads threads of the runtime, 1 to 64; a .qnn.onnx has none to choose.
-         * @param library path of the shared library of LiteRT, or of ONNX Runtime for a .qnn.onnx; null: the usual names.
+         * @param library path of LiteRT's shared library, or for a .qnn.onnx of ONNX Runtime's; null: the usual names.
          * @throws EdgeshiftException there is no file, it is not an artifact, or the runtime cannot run it here.
          */
         fun open(path: String, threads: Int = 1, library: String? = null): Edgeshift =

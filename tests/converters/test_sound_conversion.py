@@ -16,7 +16,7 @@ from edgeshift.errors import CalibrationError, ConversionError
 from edgeshift.gestures.fitted_clips import drawn_clips
 from edgeshift.models import ModelConfig, build
 from edgeshift.models.untrained import initial_network
-from edgeshift.runtimes import load
+from edgeshift.runtimes import accelerated, load
 from edgeshift.runtimes.pytorch import reference
 from edgeshift.sound import SoundSettings
 from edgeshift.stream.parity import failures
@@ -46,7 +46,7 @@ def source() -> Checkpoint:
     ("precision", "target"),
     [*((precision, target) for precision in ("fp32", "int8") for target in SUFFIX), ("int8", "tensorrt")],
 )
-def test_sounds_keep_the_limits_of_parity(source, target, precision, tmp_path):
+def test_sounds_keep_the_limits_of_parity(source, target, precision, tmp_path, monkeypatch):
     path = tmp_path / f"sound{SUFFIX.get(target, TENSORRT)}"
     converted = convert(source, target, path, Options(precision=precision))
     parity = converted.spec.parity
@@ -65,6 +65,20 @@ def test_sounds_keep_the_limits_of_parity(source, target, precision, tmp_path):
     samples = (0.05 * np.random.default_rng(0).standard_normal(2 * 16_000)).astype(np.float32)
     stream.hear(samples, 0.0, 16_000)
     assert stream.step(np.zeros((SIZE, SIZE, 3), np.uint8), 2.0).heard == "heard"
+    if (precision, target) == ("fp32", "tflite"):
+        check_answers_to_sounds_on_an_accelerator(source, converted.path, monkeypatch)
+
+
+def check_answers_to_sounds_on_an_accelerator(source, path, monkeypatch) -> None:
+    """``edgeshift verify --accelerator`` compares them with the original, too."""
+    original = reference(source)
+    monkeypatch.setattr(accelerated, "original_of", lambda spec, references: original)
+    done = accelerated.check_here(path, "cpu")
+    assert done.verdict == "computes" and done.sound.sounds == 32 and done.sound.max_error < 1e-4
+    wrong = msgspec.structs.replace(done.sound, fused_error=0.5, fused_cosine=0.1)
+    monkeypatch.setattr("edgeshift.stream.sound_parity.compare_sounds", lambda *_: wrong)
+    done = accelerated.check_here(path, "cpu")
+    assert done.verdict == "wrong" and "frames and sound together" in done.detail
 
 
 def test_calibration_has_sounds_with_the_states_of_a_new_stream(source):

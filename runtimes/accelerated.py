@@ -10,8 +10,9 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -23,9 +24,12 @@ from edgeshift.stream.placement import Placement
 from edgeshift.targets import TARGETS, find_runtime
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from edgeshift.artifact.spec import StreamSpec
     from edgeshift.stream import Model
-    from edgeshift.stream.first_difference import Difference
+    from edgeshift.stream.first_difference import Difference, Step
     from edgeshift.stream.selfcheck import Bound
 
 #: Accelerators of ``edgeshift verify --accelerator`` that this module checks. ``emulated.NAMES`` adds processors.
@@ -206,11 +210,12 @@ def check_here(path: Path, accelerator: str, references: References = References
         compiled = find_runtime(path).only_npu
         opened = load(path) if accelerator == "cpu" or compiled else load(path, accelerator=accelerator)
         compared = against if compiled else path
-        wanted = None if compared is None else load(compared)
+        cameras = opened.each_camera()
+        wanted = [None] * len(cameras) if compared is None else load(compared).each_camera()
+        original = cache(lambda: original_of(cameras[0].spec, references))  # all cameras have the same one
         first = None
-        for index, model in enumerate(opened.each_camera()):
-            reference = None if wanted is None else wanted.each_camera()[index]
-            done = _check_camera(model, accelerator, reference, references)
+        for index, (model, reference) in enumerate(zip(cameras, wanted, strict=True)):
+            done = _check_camera(model, accelerator, reference, original, references)
             if done.verdict != "computes":
                 return replace(done, detail=f"camera {index}: {done.detail}") if opened.spec.batch > 1 else done
             first = first or done
@@ -225,16 +230,23 @@ def check_here(path: Path, accelerator: str, references: References = References
     return first
 
 
-def _check_camera(model: Model, accelerator: str, reference: Model | None, references: References) -> Checked:
+def _check_camera(
+    model: Model,
+    accelerator: str,
+    reference: Model | None,
+    load_original: Callable[[], Model | None],
+    references: References,
+) -> Checked:
     """Check a model, or one camera of a batched one.
 
     Args:
         model: the artifact on the accelerator.
         accelerator: its name.
         reference: what the CPU runs; None: nothing, because the CPU cannot run the artifact.
+        load_original: returns the original network; None: it is not known.
         references: the other things that the results are compared with.
     """
-    from edgeshift.stream.first_difference import find_difference, limit_of, original_limit, sample_pictures, steps
+    from edgeshift.stream.first_difference import limit_of, original_limit, sample_pictures, steps
     from edgeshift.stream.selfcheck import self_check
     from edgeshift.stream.sound_parity import compare_sounds
 
@@ -245,20 +257,71 @@ def _check_camera(model: Model, accelerator: str, reference: Model | None, refer
     transcript = _replay(model, references.transcript)
     # A GPU computes an int8 graph in float, so its results differ more than the bounds of the self-check allow.
     in_float = accelerator == "gpu" and model.spec.precision == "int8"
+    original = load_original()
+    ran = Ran(accelerator, model.spec, pictures, taken, check, model.runtime, model.placement, model.processor)
+    done = compare_all(ran, reference, limit_of(model), original, references, in_float=in_float)
+    if original is not None and model.spec.model.sound is not None:
+        limit = original_limit(model.spec, model.processor)
+        done = _add_sound(done, compare_sounds(model, original, list(pictures), _say_frame), limit)
+    return add_transcript(replace(done, share=_share(model)), transcript, in_float=in_float)
+
+
+class Ran(NamedTuple):
+    """What an artifact answered on an accelerator.
+
+    Attributes:
+        accelerator: name of the accelerator, or of the device.
+        spec: the description of the artifact.
+        pictures: the frames that it was given, [N, H, W, 3] RGB.
+        steps: its results after each frame, or window.
+        failures: problems of its self-check.
+        runtime, ran_on: what ran it, and where.
+        processor: kind of processor that ran it, a key of ``edgeshift.stream.selfcheck.BOUNDS``.
+    """
+
+    accelerator: str
+    spec: StreamSpec
+    pictures: npt.NDArray[np.uint8]
+    steps: list[Step]
+    failures: tuple[str, ...]
+    runtime: str
+    ran_on: Placement
+    processor: str
+
+
+def compare_all(
+    ran: Ran,
+    reference: Model | None,
+    limit: Bound,
+    original: Model | None,
+    references: References,
+    *,
+    in_float: bool = False,
+) -> Checked:
+    """Compare the results of an artifact with those of the CPU and of the original network.
+
+    Args:
+        ran: the results.
+        reference: what the CPU runs; None: it is not compared with the CPU.
+        limit: the largest errors that are accepted against the CPU.
+        original: the original network; None: it is not known.
+        references: names the artifact that the CPU runs in place of this one.
+        in_float: as for ``in_words``.
+    """
+    from edgeshift.stream.first_difference import find_difference, original_limit, steps
+
     if reference is None:
-        done = not_compared(accelerator, check, model.runtime, model.placement, _share(model))
+        done = not_compared(ran.accelerator, ran.failures, ran.runtime, ran.ran_on)
     else:
-        found = find_difference(taken, steps(reference, pictures), limit_of(model))
-        done = in_words(accelerator, found, check, model.placement, model.runtime, in_float=in_float)
+        found = find_difference(ran.steps, steps(reference, ran.pictures), limit)
+        done = in_words(ran.accelerator, found, ran.failures, ran.ran_on, ran.runtime, in_float=in_float)
         if references.against is not None:
             done = replace(done, detail=f"{done.detail}; compared with {_name(references.against)} on the CPU")
-    original = original_of(model.spec, references)
     if original is not None:
-        limit = original_limit(model.spec, model.processor)
-        done = add_original(done, original, find_difference(taken, steps(original, pictures), limit, common=True))
-        if model.spec.model.sound is not None:
-            done = _add_sound(done, compare_sounds(model, original, list(pictures), _say_frame), limit)
-    return add_transcript(replace(done, share=_share(model)), transcript, in_float=in_float)
+        allowed = original_limit(ran.spec, ran.processor)
+        found = find_difference(ran.steps, steps(original, ran.pictures), allowed, common=True)
+        done = _add_original(done, original, found)
+    return done
 
 
 def _name(path: str) -> str:
@@ -295,7 +358,7 @@ def original_of(spec: StreamSpec, references: References) -> Model | None:
     return networks(source, spec.precision, TARGETS.get(spec.target), frames=spec.frames)[0]
 
 
-def add_original(done: Checked, original: Model, found: Difference) -> Checked:
+def _add_original(done: Checked, original: Model, found: Difference) -> Checked:
     """Return a result with the comparison with the original network."""
     compared = Compared(original.runtime, found.frames, found.error, found.state_error, found.frame, found.state)
     if found.frame is None:
@@ -381,16 +444,13 @@ def _share(model: Model) -> float | None:
     return 1.0 if model.placement.complete else None
 
 
-def not_compared(
-    accelerator: str, failures: tuple[str, ...], runtime: str, ran_on: Placement, share: float | None = 1.0
-) -> Checked:
+def not_compared(accelerator: str, failures: tuple[str, ...], runtime: str, ran_on: Placement) -> Checked:
     """Return the result for a file with which the CPU has nothing to compare. It says whether the self-check passed.
 
     Args:
         accelerator: name of the accelerator.
         failures: problems of the self-check.
         runtime, ran_on: what ran the artifact.
-        share: share of the operators that the accelerator computes.
     """
     if failures:
         detail = f"the self-check fails: {'; '.join(failures)}"
@@ -398,7 +458,7 @@ def not_compared(
     detail = (
         "computes all operators; the self-check passes; not compared with the CPU: for that, add --against FILE.onnx"
     )
-    return Checked(accelerator, "computes", detail, runtime, ran_on, share=share)
+    return Checked(accelerator, "computes", detail, runtime, ran_on)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import numpy as np
 
 from edgeshift._system.files import sha256
 from edgeshift._system.process import CommandResult, OnLine
-from edgeshift._system.text import printable
 from edgeshift.artifact.file import read_artifact
 from edgeshift.artifact.spec import StreamSpec
 from edgeshift.benchmarks.devices.messages import MARK, Message, read_messages
@@ -23,17 +22,16 @@ from edgeshift.runtimes import load
 from edgeshift.runtimes.accelerated import (
     SECONDS,
     Checked,
+    Ran,
     References,
-    add_original,
     add_transcript,
-    in_words,
-    not_compared,
+    compare_all,
     original_of,
 )
-from edgeshift.stream.first_difference import Step, find_difference, original_limit, sample_pictures, steps
+from edgeshift.stream.first_difference import Step, sample_pictures
 from edgeshift.stream.parity import to_real
 from edgeshift.stream.placement import Placement, placement_of
-from edgeshift.stream.selfcheck import BOUNDS, ORIGINAL, Bound, runs_of_check
+from edgeshift.stream.selfcheck import BOUNDS, ORIGINAL, runs_of_check
 from edgeshift.targets import find_runtime, suffix_of
 
 #: The agent's exit status after a message that says why it does not run.
@@ -82,10 +80,9 @@ def check_with_agent(
         ran_on: where the graph runs; None: the name of the runtime says it.
         advance: called for each run of the self-check, after its end, and after every frame.
     """
-    against = None if references.against is None else Path(references.against)
     spec = read_artifact(path).spec
     compiled = find_runtime(path).only_npu or spec.chip is not None
-    compared = against if compiled else path  # what this CPU runs; None: nothing
+    compared = references.against if compiled else path  # what this CPU runs; None: nothing
     try:
         with tempfile.TemporaryDirectory(prefix="edgeshift-") as folder:
             run, push = agent(Path(folder))
@@ -100,7 +97,7 @@ def check_with_agent(
             taken = _read(run, ["states", there, push(frames)], spec, count, advance)
             golden = references.transcript
             differences = None if golden is None else _replay(run, there, push(Path(golden)))
-        model = None if compared is None else load(compared).each_camera()[0]
+        model = None if compared is None else load(Path(compared)).each_camera()[0]
         original = original_of(spec, references)
     except DeviceError as error:
         hung = isinstance(error.__cause__, subprocess.TimeoutExpired)
@@ -111,17 +108,10 @@ def check_with_agent(
         return Checked(name, "not run", one_line(error, 300).removeprefix(f"{path}: "))
     placement = placement_of(ran_on, runtime)
     on_cpu = placement.accelerator == "cpu"
-    if model is None:
-        done = not_compared(name, failures, runtime, placement)
-    else:
-        difference = find_difference(taken, steps(model, pictures), _limit(spec, placement))
-        done = in_words(name, difference, failures, placement, runtime)
-    if against is not None:
-        done = replace(done, detail=f"{done.detail}; compared with {printable(against.name)} on the CPU")
-    if original is not None:
-        limit = original_limit(spec, "cpu" if on_cpu else "npu")
-        done = add_original(done, original, find_difference(taken, steps(original, pictures), limit, common=True))
-    done = add_transcript(done, differences)
+    ran = Ran(name, spec, pictures, taken, failures, runtime, placement, "cpu" if on_cpu else "npu")
+    # Another CPU must give what the self-check demands of it.
+    limit = (BOUNDS["cpu"] if on_cpu else ORIGINAL)[spec.precision]
+    done = add_transcript(compare_all(ran, model, limit, original, references), differences)
     return replace(done, share=(spec.graph.delegated if spec.graph else None) if on_cpu else 1.0)
 
 
@@ -141,11 +131,6 @@ def check_on_device(
         )
 
     return check_with_agent(device.name, path, prepare, references, None, advance)
-
-
-def _limit(spec: StreamSpec, placement: Placement) -> Bound:
-    """Return the largest accepted errors: on another CPU those of the self-check, on an NPU ``ORIGINAL``."""
-    return (BOUNDS["cpu"] if placement.accelerator == "cpu" else ORIGINAL)[spec.precision]
 
 
 def _self_check(run: Run, path: str) -> tuple[tuple[str, ...], str]:

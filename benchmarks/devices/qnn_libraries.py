@@ -71,14 +71,14 @@ def _installed(*, here: bool) -> QnnLibraries:
         raise DeviceError(
             "the device needs the libraries of ONNX Runtime and QNN: give the folder that holds them with --qnn"
         )
-    runtime = next(_folder_of("onnxruntime", "capi").glob(f"{RUNTIME}*"), None)
-    provider = _folder_of("onnxruntime_qnn") / PROVIDER
-    if runtime is None or not provider.is_file():
+    runtime = _packaged("onnxruntime", f"capi/{RUNTIME}*")
+    provider = _packaged("onnxruntime_qnn", PROVIDER)
+    if runtime is None or provider is None:
         raise DeviceError("the libraries of ONNX Runtime and QNN are not installed: pip install onnxruntime-qnn")
     return QnnLibraries(runtime, provider, ())
 
 
-def _folder_of(module: str, inside: str = ".") -> Path:
-    """Return the folder of an installed package; a folder that does not exist if it is not installed."""
+def _packaged(module: str, pattern: str) -> Path | None:
+    """Return the first file of an installed package that matches a pattern; None: there is none."""
     spec = importlib.util.find_spec(module)
-    return Path(spec.origin).parent / inside if spec is not None and spec.origin else Path("/nonexistent")
+    return next(Path(spec.origin).parent.glob(pattern), None) if spec is not None and spec.origin else None

@@ -124,7 +124,7 @@ def run(
     Args:
         name: Device to measure on: local, ssh://user@host, adb, or browser for a phone that opens a page.
         agent: Program that measures on the device. native needs no Python there; it runs .tflite artifacts on Linux
-            (x86-64, aarch64) and, experimentally, on Android, and .qnn.onnx artifacts where --qnn has libraries for.
+            (x86-64, aarch64) and, experimentally, on Android, and .qnn.onnx artifacts with the libraries of --qnn.
         program: A vendor's program, benchmark_model or executor_runner, for a phone without Python.
         cores: Cores to pin the process to. Default: not pinned.
         ceiling: Start a repeat only below this temperature, in degrees Celsius.

@@ -69,24 +69,6 @@ class Step(NamedTuple):
     states: dict[str, Array]
 
 
-def first_difference(
-    candidate: Model, reference: Model, frames: int = MIN_FRAMES, advance: Callable[[], None] = lambda: None
-) -> Difference:
-    """Compare a model on an accelerator with the same artifact on the CPU.
-
-    Args:
-        candidate: the artifact on the accelerator.
-        reference: the artifact on the CPU.
-        frames: number of frames, or of windows of a clip.
-        advance: called after every frame.
-
-    Raises:
-        RuntimeStepError: a runtime failed.
-    """
-    pictures = sample_pictures(candidate.spec, frames)
-    return find_difference(steps(candidate, pictures), steps(reference, pictures, advance), limit_of(candidate))
-
-
 def sample_pictures(spec: StreamSpec, frames: int = MIN_FRAMES) -> npt.NDArray[np.uint8]:
     """Return frames of an artifact's size, [N, H, W, 3] RGB, enough for ``frames`` frames or windows.
 

@@ -60,6 +60,23 @@ def verdicts_of_descriptions(native: Reader, folder: Path, documents: list[bytes
             yield data, str(error).removeprefix("F: "), answer
 
 
+def verdicts_of_artifacts(
+    native: Reader, folder: Path, suffix: str, artifacts: list[bytes]
+) -> Iterator[tuple[str, str]]:
+    """Yield the answers of Python and of the native runtime to each artifact, which must agree."""
+    paths = [folder / f"{index}{suffix}" for index in range(len(artifacts))]
+    for path, data in zip(paths, artifacts, strict=True):
+        path.write_bytes(data)
+    for path, answer in zip(paths, native(paths), strict=True):
+        try:
+            read_artifact(path)
+            python = "ok"
+        except EdgeshiftError as error:
+            python = str(error)
+        assert (answer == "ok") == (python == "ok"), f"{python} | {answer}"
+        yield python, answer
+
+
 def field_values() -> Iterator[bytes]:
     """Yield descriptions in which one field, at any depth, is missing, unknown, or has a value of another kind."""
     others = (None, True, -1, 0, 1, 1.0, 0.5, 300, 1e300, 10**18, "", "none", "x" * 300, [], [1], [[]], {}, {"a": 1})
@@ -201,21 +218,9 @@ def mutated_models() -> Iterator[bytes]:
 
 
 def test_mutated_models(native, tmp_path):
-    artifacts = list(mutated_models())
-    paths = [tmp_path / f"{index}.qnn.onnx" for index in range(len(artifacts))]
-    accepted = 0
-    for path, data in zip(paths, artifacts, strict=True):
-        path.write_bytes(data)
-    for path, answer in zip(paths, native(paths), strict=True):
-        try:
-            read_artifact(path)
-            python = "ok"
-        except EdgeshiftError as error:
-            python = str(error)
-        assert (answer == "ok") == (python == "ok"), f"{python} | {answer}"
-        assert same_words(python, answer)
-        accepted += python == "ok"
-    assert 10 < accepted < 150
+    verdicts = list(verdicts_of_artifacts(native, tmp_path, ".qnn.onnx", list(mutated_models())))
+    assert all(same_words(python, answer) for python, answer in verdicts)
+    assert 10 < sum(python == "ok" for python, _ in verdicts) < 150
 
 
 def test_mutated_artifacts(native, tmp_path):
@@ -230,19 +235,8 @@ def test_mutated_artifacts(native, tmp_path):
         b"\x89PNG" * 9,
     ]
     assert len(artifacts) > 300
-    paths = [tmp_path / f"{index}.tflite" for index in range(len(artifacts))]
-    for path, data in zip(paths, artifacts, strict=True):
-        path.write_bytes(data)
-    accepted = 0
-    for path, answer in zip(paths, native(paths), strict=True):
-        try:
-            read_artifact(path)
-            python = "ok"
-        except EdgeshiftError as error:
-            python = str(error)
-        assert (answer == "ok") == (python == "ok"), f"{python} | {answer}"
-        accepted += python == "ok"
-    assert 10 < accepted < 150
+    verdicts = list(verdicts_of_artifacts(native, tmp_path, ".tflite", artifacts))
+    assert 10 < sum(python == "ok" for python, _ in verdicts) < 150
 
 
 def test_paths_without_an_artifact(native, tmp_path):

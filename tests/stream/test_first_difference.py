@@ -9,7 +9,7 @@ import pytest
 
 import edgeshift
 from edgeshift.stream import Model
-from edgeshift.stream.first_difference import first_difference
+from edgeshift.stream.first_difference import Difference, find_difference, limit_of, sample_pictures, steps
 
 
 class Faulty:
@@ -42,6 +42,12 @@ class Faulty:
 
 def faulty(model: Model, fault: str, frame: int) -> Model:
     return Model(model.spec, "faulty", lambda: Faulty(model._executor(), fault, frame), "gpu")
+
+
+def first_difference(candidate: Model, reference: Model, frames: int) -> Difference:
+    """Compare a model on an accelerator with the same artifact on the CPU."""
+    pictures = sample_pictures(candidate.spec, frames)
+    return find_difference(steps(candidate, pictures), steps(reference, pictures), limit_of(candidate))
 
 
 @pytest.mark.parametrize("frame", [0, 5])

@@ -107,22 +107,6 @@ std::string provider_path(const ort::Api &api, const std::string &given) {
     return !api.folder.empty() && std::filesystem::is_regular_file(beside, error) ? beside.string() : kLibrary;
 }
 
-Dtype dtype_of(const std::string &name, int element) {
-    switch (element) {
-    case ort::kFloat32:
-        return Dtype::float32;
-    case ort::kFloat16:
-        return Dtype::float16;
-    case ort::kInt8:
-        return Dtype::int8;
-    case ort::kUint8:
-        return Dtype::uint8;
-    default:
-        throw bad_artifact("tensor " + edgeshift::quoted(name) + " of the graph has a type that no artifact has (ONNX Runtime's " +
-                           std::to_string(element) + "); convert the model again");
-    }
-}
-
 int element_of(Dtype dtype) {
     switch (dtype) {
     case Dtype::float32:
@@ -134,6 +118,14 @@ int element_of(Dtype dtype) {
     default:
         return ort::kUint8;
     }
+}
+
+Dtype dtype_of(const std::string &name, int element) {
+    for (const Dtype dtype : {Dtype::float32, Dtype::float16, Dtype::int8, Dtype::uint8})
+        if (element_of(dtype) == element)
+            return dtype;
+    throw bad_artifact("tensor " + edgeshift::quoted(name) + " of the graph has a type that no artifact has (ONNX Runtime's " +
+                       std::to_string(element) + "); convert the model again");
 }
 
 class QnnBackend : public Backend {
